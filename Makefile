@@ -76,7 +76,7 @@ test-quick:
 
 # Fails every single AWS call of a promote and of a destroy, where `test` tries every fifth.
 test-every-call: tools
-	FNLOCAL_EVERY_CALL=1 $(CARGO) test -p fnlocal-cloud --test cloud whichever
+	FNLOCAL_EVERY_CALL=1 $(CARGO) test -p fnlocal-cloud --test cloud after_any_call
 
 # Feeds every parser of strangers' bytes for FUZZ_SECONDS each, guided by coverage. Wants a C++
 # compiler. FUZZ_TARGETS names some of them. `test` feeds each a few thousand inputs.

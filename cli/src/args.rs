@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn every_command_has_examples_and_all_of_them_are_understood() {
+    fn every_command_has_examples_and_every_example_parses() {
         let root = Args::command();
         let mut commands: Vec<_> = root.get_subcommands().collect();
         while let Some(command) = commands.pop() {

@@ -18,7 +18,7 @@ use page::{Page, pages};
 use crate::args::Args;
 
 #[test]
-fn every_command_in_the_documents_is_understood() {
+fn every_command_in_the_documents_parses() {
     let mut number = 0;
     for page in pages() {
         for words in page.commands("fnlocal") {
@@ -38,7 +38,7 @@ fn every_command_in_the_documents_is_understood() {
 }
 
 #[test]
-fn every_configuration_in_the_documents_is_understood() {
+fn every_configuration_in_the_documents_parses() {
     let mut number = 0;
     for page in pages() {
         for block in page.blocks("toml") {
@@ -51,7 +51,7 @@ fn every_configuration_in_the_documents_is_understood() {
 }
 
 #[test]
-fn every_json_in_the_documents_can_be_read() {
+fn every_json_block_in_the_documents_parses() {
     for page in pages() {
         for block in page.blocks("json") {
             let parsed: Result<serde_json::Value, _> = serde_json::from_str(&block);
@@ -74,7 +74,7 @@ fn every_make_target_in_the_documents_exists() {
 }
 
 #[test]
-fn every_link_in_the_documents_leads_to_a_page_and_a_heading() {
+fn every_link_in_the_documents_resolves_to_a_page_and_heading() {
     let mut number = 0;
     for page in pages() {
         for link in page.links() {
@@ -92,7 +92,7 @@ fn every_link_in_the_documents_leads_to_a_page_and_a_heading() {
 }
 
 #[test]
-fn every_page_of_docs_is_in_its_summary() {
+fn every_page_of_docs_is_listed_in_the_summary() {
     let summary = Page::open(&page::root().join("docs/SUMMARY.md"));
     let listed: BTreeSet<_> = summary.links().map(|link| summary.beside(&link)).collect();
     for page in pages().iter().filter(|page| page.is_in_book()) {
@@ -102,7 +102,7 @@ fn every_page_of_docs_is_in_its_summary() {
 }
 
 #[test]
-fn links_of_docs_stay_in_the_book() {
+fn links_in_docs_stay_within_the_book() {
     let docs = page::root().join("docs");
     for page in pages().iter().filter(|page| page.is_in_book()) {
         for link in page.links() {

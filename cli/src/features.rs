@@ -59,7 +59,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_command_of_a_feature_exists_if_and_only_if_the_feature_is_built_in() {
+    fn an_optional_command_exists_only_if_its_feature_is_compiled_in() {
         let root = crate::args::Args::command();
         for &(name, feature) in Command::OF_FEATURES {
             let built_in = match feature {

@@ -149,7 +149,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_folders_name_becomes_one_that_npm_allows() {
+    fn a_folder_name_becomes_a_valid_npm_package_name() {
         assert_eq!(name_of(Path::new("/nowhere/My Shop_2")), "my-shop-2");
         assert_eq!(name_of(Path::new("/nowhere/__")), "functions");
     }

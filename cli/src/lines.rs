@@ -282,7 +282,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_of_any_length_is_written_and_widens_no_other_line_by_more_than_a_name_may() {
+    fn a_long_function_name_is_written_in_full_and_does_not_widen_later_lines() {
         let long: Arc<str> = "N".repeat(70_000).into();
         let failure = |function: &Arc<str>| {
             TimedRecord::now(Record::ImportFailed {

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_absolute_folders_stay_and_a_path_without_others_is_left_alone() {
+    fn relative_folders_are_removed_and_an_absolute_path_is_unchanged() {
         let kept = |path: &str| without_relative(OsStr::new(path));
         assert_eq!(kept("/usr/bin:/bin"), None);
         for (path, wanted) in [

@@ -46,7 +46,7 @@ pub fn look(records: &[Record]) {
 /// Runs in the child the program's own way from its hooks to its exit code. Does nothing in the
 /// test run itself.
 #[test]
-fn served_in_the_child() {
+fn child_process_runs_dev() {
     let (Ok(folder), Ok(runtime)) = (std::env::var(FOLDER), std::env::var(RUNTIME)) else {
         return;
     };
@@ -76,7 +76,7 @@ impl Served {
         let mut child = Command::new(std::env::current_exe().unwrap())
             .args([
                 "--exact",
-                "thread_faults::served_in_the_child",
+                "thread_faults::child_process_runs_dev",
                 "--nocapture",
             ])
             .env(FOLDER, folder)
@@ -158,7 +158,7 @@ async fn health_tells_and_the_run_ends(folder: &Path, runtime: &str) -> u32 {
 }
 
 #[tokio::test]
-async fn a_thread_that_panics_is_named_by_health_and_a_vital_one_ends_the_run_with_its_processes() {
+async fn health_names_a_panicked_thread_and_a_vital_one_ends_the_run_with_its_processes() {
     let folder = tempfile::tempdir().unwrap();
     let pid = health_tells_and_the_run_ends(folder.path(), "process").await;
     eventually(&format!("process {pid} ends"), async || {

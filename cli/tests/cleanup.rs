@@ -16,7 +16,7 @@ const CODE: &str = "exports.work = async (req, res) => {
 };";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_interrupt_finishes_requests_and_leaves_no_container() {
+async fn an_interrupted_run_finishes_its_requests_and_leaves_no_container() {
     let code = "exports.slow = async (req, res) => {
       await new Promise((done) => setTimeout(done, 1000));
       res.send('done');
@@ -37,7 +37,7 @@ async fn an_interrupt_finishes_requests_and_leaves_no_container() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_killed_run_left_is_removed_by_the_next() {
+async fn containers_of_a_killed_run_are_removed_by_the_next_run() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let mut dev = Dev::start(&folder);
     let url = dev.at("/work");
@@ -69,7 +69,7 @@ async fn what_a_killed_run_left_is_removed_by_the_next() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_fnlocal_on_one_project_is_told_who_has_it() {
+async fn a_second_dev_on_a_project_is_refused_with_the_pid_of_the_first() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = Dev::start(&folder);
     let path = folder.path().to_str().unwrap();
@@ -79,7 +79,7 @@ async fn a_second_fnlocal_on_one_project_is_told_who_has_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn instances_killed_at_random_cost_no_get_request() {
+async fn randomly_killed_instances_fail_no_get_request() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = Dev::start(&folder);
     let stop = Arc::new(AtomicBool::new(false));
@@ -162,7 +162,7 @@ fn instances_of(folder: &Folder) -> Vec<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_second_interrupt_ends_at_once_and_still_leaves_nothing() {
+async fn a_second_interrupt_ends_the_run_immediately_and_leaves_no_container() {
     let code = "exports.slow = async (req, res) => {
       await new Promise((done) => setTimeout(done, 12000));
       res.send('done');

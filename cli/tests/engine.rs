@@ -21,7 +21,7 @@ fn our_engine() -> Option<u32> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_restarted_engine_is_noticed_and_functions_are_served_again() {
+async fn functions_are_served_again_after_the_engine_restarts() {
     let Some(engine) = our_engine() else {
         println!("the engine is not the tests' own and is left alone: nothing was tested");
         return;

@@ -92,7 +92,7 @@ impl Load {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn each_function_stays_on_a_node_and_all_nodes_have_some() {
+async fn each_function_stays_on_one_node_and_every_node_serves_some() {
     let mut code = String::new();
     for n in 0..20 {
         writeln!(code, "exports.f{n} = (req, res) => res.json({{ n: {n} }});").unwrap();
@@ -119,7 +119,7 @@ async fn each_function_stays_on_a_node_and_all_nodes_have_some() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_killed_under_load_loses_no_request_that_can_be_repeated() {
+async fn a_node_killed_under_load_loses_no_repeatable_request() {
     let folder = Folder::new(&[("index.js", QUICK)]);
     let dev = fleet(&folder, &["--nodes", "3", "--quiet"]);
     let (home, _) = served(&reqwest::Client::new(), dev.at("/quick")).await;
@@ -162,7 +162,7 @@ async fn totals(dev: &Dev) -> (f64, f64) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn totals_do_not_fall_when_a_node_ends() {
+async fn fleet_totals_do_not_decrease_when_a_node_ends() {
     let folder = Folder::new(&[("index.js", QUICK)]);
     let dev = fleet(&folder, &["--nodes", "3", "--quiet"]);
     let client = reqwest::Client::new();
@@ -192,7 +192,7 @@ async fn totals_do_not_fall_when_a_node_ends() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_drains_finishes_what_it_has_and_gets_nothing_more() {
+async fn a_draining_node_finishes_its_requests_and_receives_no_new_ones() {
     let code = "exports.slow = async (req, res) => {
       await new Promise((done) => setTimeout(done, 50));
       res.send('ok');
@@ -217,7 +217,7 @@ async fn a_node_that_drains_finishes_what_it_has_and_gets_nothing_more() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nodes_are_ended_by_whoever_knows_the_token_only() {
+async fn killing_a_node_requires_the_token() {
     let folder = Folder::new(&[("index.js", QUICK)]);
     let dev = fleet(&folder, &["--nodes", "2"]);
     let client = reqwest::Client::new();
@@ -239,7 +239,7 @@ async fn nodes_are_ended_by_whoever_knows_the_token_only() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_forged_mark_of_another_node_is_not_believed() {
+async fn a_client_cannot_forge_the_forwarded_header() {
     let code = "exports.echo = (req, res) => res.json(req.headers);";
     let folder = Folder::new(&[("index.js", code)]);
     let dev = fleet(&folder, &["--nodes", "3"]);
@@ -262,7 +262,7 @@ async fn a_forged_mark_of_another_node_is_not_believed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bodies_and_streams_pass_between_nodes() {
+async fn bodies_and_streams_are_forwarded_between_nodes() {
     let code = "exports.size = {
       func: async (req, res) => {
         let size = 0;
@@ -288,7 +288,7 @@ async fn bodies_and_streams_pass_between_nodes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn web_sockets_pass_the_balancer_and_between_nodes() {
+async fn web_sockets_are_forwarded_through_the_balancer_and_between_nodes() {
     let code = "const { createHash } = require('node:crypto');
     const GUID = '258EAFA5-E914-47DA-95CA-C5AB0DC85B11';
     exports.echo = { upgrade: (req, socket) => {
@@ -320,7 +320,7 @@ async fn web_sockets_pass_the_balancer_and_between_nodes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_node_that_says_nothing_for_the_balancers_idle_timeout_is_answered_for_with_504() {
+async fn the_balancer_answers_504_if_a_node_is_silent_for_its_idle_timeout() {
     let code = "exports.slow = {
       func: (req, res) => setTimeout(() => res.send('late'), 80_000),
       config: { timeout: '90s' },
@@ -347,7 +347,7 @@ async fn a_node_that_says_nothing_for_the_balancers_idle_timeout_is_answered_for
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_group_replaces_a_node_that_dies() {
+async fn the_scaling_group_replaces_a_killed_node() {
     let folder = Folder::new(&[("index.js", QUICK)]);
     let mut dev = fleet(&folder, &["--scale", "2..4", "--time-scale", "20"]);
     assert_eq!(dev.view().await["desired"], 2);
@@ -369,7 +369,7 @@ async fn a_group_replaces_a_node_that_dies() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_group_grows_when_nodes_get_more_requests_than_their_target() {
+async fn the_scaling_group_grows_when_nodes_exceed_their_request_target() {
     let env = "[env.dev]\nnodes = { min = 1, max = 3 }\nscale_on = { requests_per_node = 300 }\n";
     let folder = Folder::new(&[("index.js", QUICK), ("fnlocal.toml", env)]);
     let mut dev = fleet(&folder, &["--scale", "--time-scale", "60", "--quiet"]);
@@ -399,7 +399,7 @@ async fn a_save_reaches_every_node() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn nodes_of_containers_have_networks_of_their_own_and_leave_nothing() {
+async fn docker_nodes_have_separate_containers_and_leave_none_behind() {
     let folder = Folder::new(&[("index.js", QUICK)]);
     let mut dev = Dev::start_with(&folder, &["--runtime", "docker", "--nodes", "2", "--quiet"]);
     served(&reqwest::Client::new(), dev.at("/quick")).await;
@@ -435,7 +435,7 @@ async fn a_release_is_served_by_several_nodes_from_the_same_image() {
 }
 
 #[test]
-fn bounds_that_are_missing_or_wrong_are_named() {
+fn missing_or_invalid_node_bounds_are_refused() {
     let folder = Folder::new(&[("index.js", QUICK)]);
     let path = folder.path().to_str().unwrap();
     let said = |args: &[&str]| {

@@ -50,7 +50,7 @@ async fn counted(dev: &Dev) -> u64 {
 }
 
 #[tokio::test]
-async fn a_spikes_requests_are_told_apart_and_the_gateway_counted_the_same() {
+async fn a_spike_report_classifies_starts_and_agrees_with_the_gateway() {
     let folder = Folder::example("auction");
     let dev = start(&folder);
     let page = folder.path().join("report.html");
@@ -114,7 +114,7 @@ fn in_peace(folder: &Folder, args: &[&str]) -> Value {
 }
 
 #[tokio::test]
-async fn two_runs_of_a_build_are_no_change_and_a_build_twice_as_slow_is_one() {
+async fn a_comparison_reports_a_twice_as_slow_build_and_no_change_for_the_same_build() {
     let build = |millis: u32| {
         format!(
             "exports.work = async (req, res) => {{
@@ -152,7 +152,7 @@ async fn two_runs_of_a_build_are_no_change_and_a_build_twice_as_slow_is_one() {
 }
 
 #[tokio::test]
-async fn cold_starts_are_forced_and_their_phases_told() {
+async fn the_coldstart_profile_forces_cold_starts_and_reports_their_phases() {
     let folder = Folder::new(&[(
         "index.js",
         "exports.slow = async (req, res) => {
@@ -188,7 +188,7 @@ async fn cold_starts_are_forced_and_their_phases_told() {
 }
 
 #[tokio::test]
-async fn what_is_wrong_is_told_before_any_load() {
+async fn invalid_arguments_are_refused_before_any_load() {
     let folder = Folder::example("auction");
     let dev = start(&folder);
     let save = "/nowhere/at/all/run.json";
@@ -254,7 +254,7 @@ async fn what_is_wrong_is_told_before_any_load() {
 }
 
 #[tokio::test]
-async fn a_scenario_sends_what_it_says_and_expects_what_it_says() {
+async fn a_scenario_sends_its_requests_and_checks_its_expectations() {
     let folder = Folder::new(&[
         (
             "index.js",
@@ -288,7 +288,7 @@ async fn a_scenario_sends_what_it_says_and_expects_what_it_says() {
 }
 
 #[tokio::test]
-async fn users_leave_nothing_but_data_on_stdout() {
+async fn a_load_test_with_users_prints_only_json_to_stdout() {
     let folder = Folder::example("auction");
     let _dev = start(&folder);
     let (code, report, stderr) = loadtest(&folder, &["--users", "2", "--duration", "1s"]);
@@ -319,7 +319,7 @@ async fn interrupted(more: &[&str]) -> Value {
 }
 
 #[tokio::test]
-async fn ctrl_c_ends_a_run_and_its_report_is_still_written() {
+async fn an_interrupted_load_test_still_writes_its_report() {
     for more in [&[][..], &["--users", "3"]] {
         let report = interrupted(more).await;
         assert_eq!(report["interrupted"], true, "{more:?}");
@@ -328,7 +328,7 @@ async fn ctrl_c_ends_a_run_and_its_report_is_still_written() {
 }
 
 #[tokio::test]
-async fn a_fnlocal_that_was_killed_is_not_taken_for_running() {
+async fn a_killed_dev_is_not_reported_as_running() {
     let folder = Folder::example("hello");
     let running = folder.path().join(".fnlocal/running.json");
     let mut dev = start(&folder);
@@ -349,7 +349,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[tokio::test]
-async fn a_cold_start_is_forced_only_with_the_token_and_from_this_machine() {
+async fn forcing_a_cold_start_requires_the_token_and_a_local_host_header() {
     let folder = Folder::example("hello");
     let dev = start(&folder);
     let file = folder.path().join(".fnlocal/running.json");
@@ -384,7 +384,7 @@ fn own_address() -> Option<std::net::IpAddr> {
 }
 
 #[tokio::test]
-async fn load_for_others_than_this_machine_is_shown_and_wants_a_word() {
+async fn load_on_another_machine_is_announced_and_requires_confirmation() {
     let Some(address) = own_address() else {
         println!("no network: nothing that could be taken for another machine");
         return;

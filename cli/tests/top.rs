@@ -11,7 +11,7 @@ use portable_pty::{CommandBuilder, PtySize, native_pty_system};
 use support::{Dev, Folder, PATIENCE, fnlocal};
 
 #[test]
-fn top_draws_on_a_terminal_obeys_keys_and_gives_it_back() {
+fn top_draws_on_a_terminal_reacts_to_keys_and_restores_it() {
     let folder = Folder::example("hello");
     let _dev = Dev::start_with(&folder, &["--runtime", "process"]);
     let path = folder.path().to_str().unwrap();
@@ -77,7 +77,7 @@ fn top_draws_on_a_terminal_obeys_keys_and_gives_it_back() {
 }
 
 #[test]
-fn without_a_terminal_top_says_what_to_use() {
+fn top_without_a_terminal_is_refused_with_a_hint_to_ps() {
     let folder = Folder::example("hello");
     let _dev = Dev::start_with(&folder, &["--runtime", "process"]);
     let path = folder.path().to_str().unwrap();

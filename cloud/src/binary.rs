@@ -74,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn this_test_is_for_the_processor_it_runs_on() {
+    fn a_binary_is_accepted_only_for_its_own_architecture() {
         let this = std::env::current_exe().unwrap();
         let (mine, other) = if cfg!(target_arch = "aarch64") {
             ("arm64", "amd64")
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_program_for_linux_is_said_to_be_none() {
+    fn a_binary_that_is_not_for_linux_is_refused() {
         let macos = [
             0xcf, 0xfa, 0xed, 0xfe, 0x0c, 0, 0, 1, 0, 0, 0, 0, 2, 0, 0, 0, 0, 0, 0, 0,
         ];

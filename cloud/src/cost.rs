@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn a_machine_that_is_kept_stopped_costs_its_disk() {
+    fn a_stopped_warm_pool_machine_costs_its_disk_only() {
         let mut env = CloudEnvironment::new("prod");
         let without = Estimate::from_environment(&env, "us-east-1").least;
         (env.warm_pool, env.disk_gb) = (3, 30);
@@ -254,7 +254,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_spent_counts_the_hours_of_nodes_and_of_the_front_apart() {
+    fn the_cost_so_far_counts_node_hours_and_balancer_hours_separately() {
         let env = CloudEnvironment::new("prod");
         let estimate = Estimate::from_environment(&env, "us-east-1");
         let month = estimate.so_far(2.0 * HOURS, HOURS).unwrap();
@@ -263,7 +263,7 @@ mod tests {
     }
 
     #[test]
-    fn what_has_no_price_is_said_and_not_guessed() {
+    fn an_unknown_price_is_reported_and_not_guessed() {
         let mut env = CloudEnvironment::new("prod");
         env.instance_type = "x9.huge".to_owned();
         let text = Estimate::from_environment(&env, "ap-south-1").to_string();

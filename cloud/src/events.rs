@@ -245,14 +245,14 @@ mod tests {
     }
 
     #[test]
-    fn messages_of_a_group_run_one_after_the_other() {
+    fn the_message_group_of_an_sqs_message_becomes_its_order_key() {
         let events = queue(false).events(&message("{}"));
         assert_eq!(events[0].order.as_deref(), Some("bid 7"));
         assert_eq!(events[0].key, "m1");
     }
 
     #[test]
-    fn every_record_of_a_notification_is_an_event_and_the_test_of_s3_is_none() {
+    fn every_record_of_an_s3_notification_is_an_event_and_the_s3_test_event_is_not() {
         let record = |key: &str| {
             format!(
                 r#"{{"eventSource":"aws:s3","eventName":"ObjectCreated:Put",
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_queues_url_names_its_region() {
+    fn the_region_is_read_from_a_queue_url() {
         let aws = "https://sqs.eu-west-1.amazonaws.com/123456789012/bids";
         assert_eq!(region_of(aws), Some("eu-west-1"));
         assert_eq!(region_of("http://127.0.0.1:5000/1/bids"), None);

@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_base_and_binary_give_the_same_image_with_the_bases_layers() {
+    fn the_same_base_and_binary_give_the_same_gateway_image_with_the_layers_of_the_base() {
         let (folder, store, base_in) = store();
         let (layer, size) = put(&store, &base_in, b"layer").unwrap();
         let config = json!({

@@ -129,7 +129,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn cloudwatch_is_asked_only_for_what_it_cannot_misunderstand() {
+    fn a_cloudwatch_filter_omits_values_that_are_unsafe_in_its_syntax() {
         let wanted = |function: Option<&str>, request: Option<&str>| LogQuery {
             since: None,
             function: function.map(str::to_owned),

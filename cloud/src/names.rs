@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_name_is_shortened_for_the_balancer_and_stays_different_from_others() {
+    fn a_long_balancer_name_is_shortened_and_stays_unique() {
         let one = ResourceNames::new("my-company-payments-backend", "production").unwrap();
         let other = ResourceNames::new("my-company-payments-backend", "preview").unwrap();
         assert_eq!(one.balancer().len(), 32);
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_aws_would_refuse_is_refused_before_anything_is_made() {
+    fn a_name_that_aws_does_not_accept_is_refused() {
         let error = ResourceNames::new("___", "prod").unwrap_err();
         assert_eq!(error.kind, CloudErrorKind::Config);
         assert!(error.hint.is_some());
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_say_what_they_name() {
+    fn image_and_release_tags_convert_to_a_digest_and_a_number_and_back() {
         let digest = format!("sha256:{}", "ab".repeat(32));
         let tag = ResourceNames::image_tag(&"Pack_age".repeat(20), &digest);
         assert!(tag.len() <= 128, "{tag}");

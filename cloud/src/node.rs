@@ -267,14 +267,14 @@ mod tests {
     }
 
     #[test]
-    fn the_user_data_gives_back_the_settings_it_was_made_of() {
+    fn node_settings_survive_a_round_trip_through_user_data() {
         let settings = settings(Some("/shop"));
         let data = settings.user_data();
         assert_eq!(NodeSettings::from_user_data(&data), Some(settings));
     }
 
     #[test]
-    fn functions_are_kept_from_the_metadata_service_before_a_node_starts() {
+    fn user_data_blocks_the_metadata_service_before_the_node_starts() {
         let data = settings(None).user_data();
         let put = data.find(&format!("--insert {RULE}")).unwrap();
         let begun = data.find("systemctl enable --now docker").unwrap();
@@ -284,7 +284,7 @@ mod tests {
     }
 
     #[test]
-    fn records_go_to_cloudwatch_only_if_a_log_group_is_named() {
+    fn container_logs_go_to_cloudwatch_only_if_a_log_group_is_set() {
         let kept = settings(None).user_data();
         assert!(kept.contains("--log-driver local") && !kept.contains("awslogs"));
         let sent = settings(Some("/shop")).user_data();
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_drains_is_done_before_its_group_loses_patience() {
+    fn a_drain_ends_before_the_time_limit_of_the_scaling_group() {
         let pace = NodePace::default();
         assert!(pace.drain_ms < u64::from(DRAIN_SECONDS) * 1000);
         assert!(pace.quiet_ms < pace.drain_ms);

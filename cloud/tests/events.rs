@@ -164,7 +164,7 @@ fn all(named: impl Fn(usize) -> String) -> BTreeSet<String> {
 }
 
 #[tokio::test]
-async fn an_sqs_queue_delivers_a_thousand_messages_through_a_cut_connection() {
+async fn an_sqs_queue_delivers_a_thousand_messages_despite_a_lost_connection() {
     local(async {
         let moto = Moto::start().await;
         let (queue, client) = (moto.queue("bids").await, moto.client().await);
@@ -188,7 +188,7 @@ async fn an_sqs_queue_delivers_a_thousand_messages_through_a_cut_connection() {
 }
 
 #[tokio::test]
-async fn a_bucket_tells_of_a_thousand_objects_by_way_of_its_queue_through_a_cut_connection() {
+async fn a_bucket_delivers_a_thousand_notifications_via_its_queue_despite_a_lost_connection() {
     local(async {
         let moto = Moto::start().await;
         let queue = moto.queue("uploads").await;
@@ -226,7 +226,7 @@ async fn a_bucket_tells_of_a_thousand_objects_by_way_of_its_queue_through_a_cut_
 }
 
 #[tokio::test]
-async fn of_a_batch_only_what_is_too_large_is_refused() {
+async fn only_the_too_large_message_of_a_batch_is_refused() {
     local(async {
         let moto = Moto::start().await;
         let (queue, client) = (moto.queue("bids").await, moto.client().await);
@@ -251,7 +251,7 @@ async fn of_a_batch_only_what_is_too_large_is_refused() {
 }
 
 #[tokio::test]
-async fn a_message_that_could_not_be_kept_is_not_deleted_and_comes_again() {
+async fn a_message_that_cannot_be_stored_is_not_deleted_and_is_delivered_again() {
     local(async {
         let moto = Moto::start().await;
         let (queue, client) = (moto.queue("bids").await, moto.client().await);
@@ -331,7 +331,7 @@ async fn head(stream: &mut BufReader<TcpStream>) -> Option<String> {
 }
 
 #[tokio::test]
-async fn a_message_whose_deletion_was_refused_comes_again_and_does_not_run_again() {
+async fn a_message_whose_deletion_fails_is_redelivered_but_not_run_again() {
     local(async {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let port = listener.local_addr().unwrap().port();

@@ -184,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn wherever_a_request_enters_it_is_served_on_the_same_node() {
+    fn a_function_is_served_on_the_same_node_wherever_its_requests_enter() {
         let table = table(4);
         let mut homes = std::collections::BTreeSet::new();
         for entered in (1..=4).map(NodeId) {
@@ -195,7 +195,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_was_lost_is_sent_nothing_until_it_joins_again() {
+    fn a_lost_node_gets_no_requests_until_it_joins_again() {
         let table = table(2);
         let of = |entered| {
             let (way, _counted) = table.seat(NodeId(entered)).route("bid", &|| false);
@@ -211,7 +211,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_counts_on_its_node_until_it_ends() {
+    fn a_request_counts_towards_its_nodes_load_until_it_ends() {
         let table = table(2);
         let (way, counted) = table.seat(NodeId(1)).route("bid", &|| false);
         let home = there(&way).unwrap_or(NodeId(1));

@@ -26,7 +26,7 @@ const HOG: &str = "const all = []; for (;;) all.push(Buffer.alloc(8e6, 1))";
 const MIB: u32 = 256;
 
 #[tokio::test]
-async fn an_instance_answers_and_after_its_stop_nothing_of_it_remains() {
+async fn a_container_instance_answers_and_leaves_nothing_after_its_stop() {
     let bench = Bench::new(&[]).await;
     let started = bench.start(1, &[], MIB).await;
     assert!(matches!(started.address, Address::Dialed(_)));
@@ -49,7 +49,7 @@ async fn an_instance_answers_and_after_its_stop_nothing_of_it_remains() {
 }
 
 #[tokio::test]
-async fn where_sockets_cannot_cross_a_port_is_published_on_loopback() {
+async fn with_the_tcp_transport_a_port_is_published_on_loopback() {
     let bench = Bench::with(&[], |options| options.transport = Transport::Tcp).await;
     let started = bench.start(1, &[], MIB).await;
     let Address::Tcp(at) = started.address else {
@@ -61,7 +61,7 @@ async fn where_sockets_cannot_cross_a_port_is_published_on_loopback() {
 }
 
 #[tokio::test]
-async fn an_instance_can_do_nothing_but_run_its_code() {
+async fn a_container_instance_has_a_read_only_root_no_capabilities_and_a_restricted_tmp() {
     let bench = Bench::new(&[("a.js", "1")]).await;
     bench.start(1, &[("COLOUR", "red")], MIB).await;
     let fails = async |script: &str| {
@@ -106,7 +106,7 @@ async fn an_instance_can_do_nothing_but_run_its_code() {
 }
 
 #[tokio::test]
-async fn instances_reach_names_outside_but_not_each_other() {
+async fn instances_cannot_reach_each_other() {
     let bench = Bench::with(&[], |options| options.sandboxes = 0).await;
     bench.start(1, &[], MIB).await;
     let address = "console.log(os.networkInterfaces().eth0[0].address)";
@@ -127,7 +127,7 @@ async fn instances_reach_names_outside_but_not_each_other() {
 }
 
 #[tokio::test]
-async fn two_instances_never_share_a_sandbox_and_one_is_never_used_again() {
+async fn every_instance_gets_a_new_sandbox() {
     let bench = Bench::with(&[], |options| options.sandboxes = 2).await;
     let mut used = std::collections::BTreeSet::new();
     for number in 1..=4 {
@@ -149,7 +149,7 @@ async fn two_instances_never_share_a_sandbox_and_one_is_never_used_again() {
 }
 
 #[tokio::test]
-async fn a_container_from_stock_is_used_when_it_fits() {
+async fn a_prepared_container_is_used_if_it_fits() {
     let bench = Bench::new(&[]).await;
     let package = bench.package(&[]);
     bench.runtime.stock(package, MIB).await;
@@ -162,7 +162,7 @@ async fn a_container_from_stock_is_used_when_it_fits() {
 }
 
 #[tokio::test]
-async fn stock_of_a_former_shape_is_replaced() {
+async fn a_prepared_container_with_outdated_settings_is_replaced() {
     let bench = Bench::new(&[]).await;
     bench.runtime.stock(bench.package(&[]), MIB).await;
     let former = bench.containers("instance").await[0].id.clone();
@@ -177,7 +177,7 @@ async fn stock_of_a_former_shape_is_replaced() {
 }
 
 #[tokio::test]
-async fn stock_that_died_does_not_fail_a_start() {
+async fn a_dead_prepared_container_does_not_fail_a_start() {
     let bench = Bench::new(&[]).await;
     bench.runtime.stock(bench.package(&[]), MIB).await;
     for sandbox in bench.containers("sandbox").await {
@@ -194,7 +194,7 @@ async fn stock_that_died_does_not_fail_a_start() {
 }
 
 #[tokio::test]
-async fn memory_above_the_limit_is_named_as_the_reason() {
+async fn exceeding_the_memory_limit_is_reported_as_the_exit_reason() {
     let mut bench = Bench::new(&[("hog.cjs", &when_told(HOG))]).await;
     bench
         .start(1, &[("NODE_OPTIONS", "--require /app/hog.cjs")], 128)
@@ -208,7 +208,7 @@ async fn memory_above_the_limit_is_named_as_the_reason() {
 }
 
 #[tokio::test]
-async fn a_heap_above_its_limit_is_a_memory_limit_as_well() {
+async fn exceeding_the_heap_limit_is_reported_as_a_memory_limit() {
     let hog = "const all = []; for (;;) all.push({ a: [all.length] })";
     let mut bench = Bench::new(&[("hog.cjs", &when_told(hog))]).await;
     bench
@@ -220,7 +220,7 @@ async fn a_heap_above_its_limit_is_a_memory_limit_as_well() {
 }
 
 #[tokio::test]
-async fn an_exit_is_told_with_its_code_and_the_lines_before_it() {
+async fn an_exit_is_reported_with_its_code_after_the_lines_printed_before_it() {
     let code = "console.error('so long'); process.exit(7)";
     let mut bench = Bench::new(&[("exit.cjs", &when_told(code))]).await;
     bench
@@ -254,7 +254,7 @@ async fn a_killed_container_is_reported() {
 }
 
 #[tokio::test]
-async fn an_instance_that_ends_while_booting_says_why() {
+async fn a_container_that_exits_while_booting_is_reported_with_its_output() {
     let bench = Bench::new(&[("bad.cjs", "throw new Error('broken at import')")]).await;
     let package = bench.package(&[("NODE_OPTIONS", "--require /app/bad.cjs")]);
     let error = bench
@@ -270,7 +270,7 @@ async fn an_instance_that_ends_while_booting_says_why() {
 }
 
 #[tokio::test]
-async fn a_missing_image_is_named() {
+async fn a_missing_image_is_an_error_that_names_it() {
     let bench = Bench::new(&[]).await;
     let package = runtime_support::package("fnlocal/none:x", bench.code.path(), &[]);
     let error = bench
@@ -283,7 +283,7 @@ async fn a_missing_image_is_named() {
 }
 
 #[tokio::test]
-async fn a_paused_instance_is_stopped_at_once() {
+async fn a_paused_instance_is_stopped_without_waiting_for_the_grace_period() {
     let bench = Bench::new(&[]).await;
     let started = bench.start(1, &[], MIB).await;
     let instance = spec(1, &bench.package(&[]), MIB).instance;
@@ -305,7 +305,7 @@ async fn a_paused_instance_is_stopped_at_once() {
 }
 
 #[tokio::test]
-async fn calls_about_an_unknown_instance_do_nothing() {
+async fn calls_for_an_unknown_instance_do_nothing() {
     let bench = Bench::new(&[]).await;
     let instance = spec(9, &bench.package(&[]), MIB).instance;
     bench.runtime.pause(instance).await.unwrap();
@@ -330,7 +330,7 @@ fn dead_run() -> Bench {
 }
 
 #[tokio::test]
-async fn the_next_run_removes_what_a_dead_one_left_and_nothing_else() {
+async fn the_next_run_removes_only_the_leftovers_of_a_dead_run() {
     let dead = dead_run();
     let docker = dead.engine.docker.clone();
     let stranger = ContainerCreateBody {
@@ -395,7 +395,7 @@ async fn instances_end_when_the_process_that_started_them_dies() {
 }
 
 #[tokio::test]
-async fn a_start_nobody_waits_for_leaves_nothing() {
+async fn a_cancelled_start_leaves_nothing_behind() {
     let bench = Bench::new(&[]).await;
     let package = bench.package(&[]);
     let start = bench.runtime.start(spec(1, &package, MIB));
@@ -417,7 +417,7 @@ async fn a_start_nobody_waits_for_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn reaping_with_nothing_to_reap_removes_nothing() {
+async fn reaping_without_leftovers_removes_nothing() {
     let engine = runtime_support::engine().await;
     let sockets = tempfile::tempdir().unwrap();
     let reaped = reap(&engine.docker, &owner(), sockets.path())

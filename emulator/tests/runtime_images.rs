@@ -51,7 +51,7 @@ async fn run(image: &str, script: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_base_is_had_and_told_where_from() {
+async fn a_base_image_is_pulled_or_built_with_a_note_and_found_again() {
     let (engine, owner) = (engine().await, owner());
     let told = RefCell::new(Vec::new());
     let images = images(&engine, &owner);
@@ -109,7 +109,7 @@ async fn packages_without_dependencies_share_an_image() {
 }
 
 #[tokio::test]
-async fn dependencies_are_installed_and_found_from_any_folder() {
+async fn dependencies_are_installed_into_the_image_and_resolve_from_any_folder() {
     let (engine, owner) = (engine().await, owner());
     let images = images(&engine, &owner);
     // A version of its own, so that no earlier run has made the image.
@@ -173,7 +173,7 @@ async fn dependencies_are_installed_and_found_from_any_folder() {
 }
 
 #[tokio::test]
-async fn a_failing_install_is_told_in_npms_own_words_and_leaves_nothing() {
+async fn a_failed_install_shows_the_error_of_npm_and_leaves_nothing() {
     let (engine, owner) = (engine().await, owner());
     let images = images(&engine, &owner);
     let source = folder(&[
@@ -193,7 +193,7 @@ async fn a_failing_install_is_told_in_npms_own_words_and_leaves_nothing() {
 }
 
 #[tokio::test]
-async fn a_base_asked_for_by_name_is_never_replaced() {
+async fn a_configured_base_image_is_never_replaced() {
     let (engine, owner) = (engine().await, owner());
     let options = fnlocal_image::ImageOptions {
         base_image: Some("127.0.0.1:1/no/such:base".to_owned()),

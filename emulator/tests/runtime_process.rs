@@ -93,7 +93,7 @@ async fn line(notices: &mut mpsc::Receiver<Notice>, start: &str) -> String {
 }
 
 #[tokio::test]
-async fn an_instance_answers_and_after_its_stop_nothing_of_it_remains() {
+async fn a_process_instance_answers_and_leaves_nothing_after_its_stop() {
     let mut bench = Bench::new(&[("pid.cjs", "console.log('pid', process.pid)")]).await;
     let hook = format!("--require {}", bench.code.path().join("pid.cjs").display());
     let started = bench.start(&[("NODE_OPTIONS", &hook)], 256).await;
@@ -112,7 +112,7 @@ async fn an_instance_answers_and_after_its_stop_nothing_of_it_remains() {
 }
 
 #[tokio::test]
-async fn an_instance_gets_its_own_environment_and_nothing_of_ours() {
+async fn a_process_instance_gets_only_its_own_environment() {
     let text = "console.log('keys', Object.keys(process.env).join())";
     let mut bench = Bench::new(&[("env.cjs", text)]).await;
     let hook = format!("--require {}", bench.code.path().join("env.cjs").display());
@@ -126,7 +126,7 @@ async fn an_instance_gets_its_own_environment_and_nothing_of_ours() {
 }
 
 #[tokio::test]
-async fn a_stop_ends_what_the_instance_started_as_well() {
+async fn a_stop_ends_the_child_processes_of_the_instance() {
     let text = "const c = require('child_process').spawn('sleep', ['600'], {stdio: 'ignore'}); \
                 console.log('child', c.pid)";
     let mut bench = Bench::new(&[("child.cjs", text)]).await;
@@ -143,7 +143,7 @@ async fn a_stop_ends_what_the_instance_started_as_well() {
 }
 
 #[tokio::test]
-async fn an_exit_is_told_with_its_code() {
+async fn an_exit_is_reported_with_its_code() {
     let mut bench = Bench::new(&[("exit.cjs", &when_told("process.exit(7)"))]).await;
     let hook = format!("--require {}", bench.code.path().join("exit.cjs").display());
     bench.start(&[("NODE_OPTIONS", &hook)], 256).await;
@@ -156,7 +156,7 @@ async fn an_exit_is_told_with_its_code() {
 }
 
 #[tokio::test]
-async fn an_exit_code_of_a_signal_is_told_as_the_signal_in_every_runtime() {
+async fn exit_code_137_is_reported_as_signal_9() {
     let mut bench = Bench::new(&[("exit.cjs", &when_told("process.exit(137)"))]).await;
     let hook = format!("--require {}", bench.code.path().join("exit.cjs").display());
     bench.start(&[("NODE_OPTIONS", &hook)], 256).await;
@@ -171,7 +171,7 @@ fn paths_in(folder: &Path) -> Vec<PathBuf> {
 }
 
 #[tokio::test]
-async fn nothing_remains_of_an_instance_that_could_not_be_started() {
+async fn a_failed_start_leaves_nothing_behind() {
     let bench = Bench::new(&[("index.js", "")]).await;
     let missing = bench.code.path().join("missing");
     let starts = [package("", &missing, &[]), {
@@ -195,7 +195,7 @@ async fn nothing_remains_of_an_instance_that_could_not_be_started() {
 }
 
 #[tokio::test]
-async fn a_heap_above_its_limit_is_named_as_the_reason() {
+async fn exceeding_the_heap_limit_is_reported_as_the_exit_reason() {
     let hog = "const all = []; for (;;) all.push({ a: [all.length] })";
     let mut bench = Bench::new(&[("hog.cjs", &when_told(hog))]).await;
     let hook = format!("--require {}", bench.code.path().join("hog.cjs").display());
@@ -209,7 +209,7 @@ async fn a_heap_above_its_limit_is_named_as_the_reason() {
 }
 
 #[tokio::test]
-async fn an_instance_that_ends_while_booting_says_why() {
+async fn a_process_that_exits_while_booting_is_reported_with_its_output() {
     let bench = Bench::new(&[("bad.cjs", "throw new Error('broken at import')")]).await;
     let hook = format!("--require {}", bench.code.path().join("bad.cjs").display());
     let package = bench.package(&[("NODE_OPTIONS", &hook)]);
@@ -223,7 +223,7 @@ async fn an_instance_that_ends_while_booting_says_why() {
 }
 
 #[tokio::test]
-async fn a_paused_instance_goes_on_and_can_be_stopped_with_grace() {
+async fn a_paused_instance_can_be_resumed_and_stopped() {
     let bench = Bench::new(&[]).await;
     let started = bench.start(&[], 256).await;
     bench.runtime.pause(ONE).await.unwrap();
@@ -243,7 +243,7 @@ async fn a_paused_instance_goes_on_and_can_be_stopped_with_grace() {
 }
 
 #[tokio::test]
-async fn dependencies_are_installed_beside_the_code_and_never_in_the_persons_folder() {
+async fn dependencies_are_installed_beside_the_code_version_and_never_in_the_project_folder() {
     let source = folder(&[
         ("index.js", "module.exports.hi = () => {}"),
         (
@@ -291,7 +291,7 @@ async fn dependencies_are_installed_beside_the_code_and_never_in_the_persons_fol
 }
 
 #[tokio::test]
-async fn auto_picks_docker_where_it_answers_and_says_so() {
+async fn the_auto_runtime_selects_docker_if_it_answers_and_says_so() {
     let source = folder(&[("index.js", "module.exports.hi = () => {}")]);
     let project = project(&source);
     let (sender, _notices) = mpsc::channel(16);

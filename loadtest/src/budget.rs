@@ -352,7 +352,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn budgets_are_read() {
+    fn a_budget_is_parsed_with_scope_metric_and_bound() {
         let budget: Budget = "cold.p99>800ms".parse().unwrap();
         assert_eq!(budget.scope.as_deref(), Some("cold"));
         assert_eq!(budget.bound, 800e3);
@@ -368,7 +368,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_that_cannot_be_read_says_why() {
+    fn an_invalid_budget_is_refused_with_the_reason() {
         let error = |text: &str| text.parse::<Budget>().unwrap_err();
         assert_eq!(error("p99").why, "it has none of > >= < <=");
         assert_eq!(error("cold.p98>1s").why, "`p98` is not measured");
@@ -378,7 +378,7 @@ mod tests {
     }
 
     #[test]
-    fn a_budget_for_what_cannot_be_there_is_refused_before_the_run() {
+    fn a_budget_for_an_unknown_function_or_kind_is_refused() {
         let budget: Budget = "bdi.p99>1s".parse().unwrap();
         let error = budget.check(&["bid"]).unwrap_err();
         assert_eq!(error.hint, "did you mean `bid`?");

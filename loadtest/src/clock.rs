@@ -143,7 +143,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_moment_is_waited_for_and_is_not_early() {
+    async fn a_wait_never_ends_early() {
         let clock = SleepClock::new().unwrap();
         let began = Instant::now();
         for millis in [0.3, 0.6, 3.0, 6.0, 9.0, 9.01] {
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_wait_that_was_given_up_does_not_shorten_the_next() {
+    async fn a_cancelled_wait_does_not_shorten_the_next() {
         let clock = SleepClock::new().unwrap();
         let soon = Instant::now() + Duration::from_millis(1);
         tokio::select! {

@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rising_rate_has_the_arrivals_of_its_integral() {
+    fn a_rising_rate_has_as_many_arrivals_as_its_integral() {
         let length = Duration::from_secs(20);
         for shape in [LoadShape::Surge, LoadShape::Spike] {
             let segments = shape.segments(10.0, 100.0, length);
@@ -191,7 +191,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_rises_from_nothing_begins() {
+    fn a_rate_rising_from_zero_has_arrivals() {
         let segments = [Segment::new("rise", Duration::from_secs(2), 0.0, 10.0)];
         let at: Vec<_> = ArrivalSchedule::new(&segments).collect();
         assert_eq!(at.len(), 10);

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn cold_starts_of_a_first_request_and_of_more_load_are_told_apart() {
+    fn cold_starts_of_a_first_request_and_of_scale_out_are_distinguished() {
         let first = headers(&[(api_headers::START, "cold"), (api_headers::COLD, "first")]);
         let more = headers(&[
             (api_headers::START, "cold"),
@@ -249,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_without_a_start_is_the_platforms_or_a_strangers() {
+    fn an_answer_without_a_start_header_is_a_refusal_or_of_another_server() {
         let platform = headers(&[(api_headers::REQUEST_ID, "1")]);
         assert_eq!(SampleKind::from_headers(&platform), SampleKind::Refused);
         assert_eq!(
@@ -259,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn the_platforms_timing_is_read_and_the_functions_own_is_not() {
+    fn the_platforms_server_timing_is_parsed_and_that_of_the_function_ignored() {
         let both = headers(&[
             ("server-timing", "db;dur=5"),
             (

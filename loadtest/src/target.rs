@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_this_machine_is_local() {
+    fn only_loopback_hosts_are_local() {
         for (url, local) in [
             ("http://localhost:9000", true),
             ("http://127.0.0.1:9000/", true),
@@ -103,14 +103,14 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_url_is_refused() {
+    fn an_invalid_target_url_is_refused() {
         for url in ["localhost:9000", "ftp://x", "http://x/?a=1", "http://"] {
             assert!(Target::parse(url).is_err(), "{url}");
         }
     }
 
     #[test]
-    fn a_path_stands_before_every_path() {
+    fn the_path_of_a_target_url_becomes_a_prefix() {
         let target = Target::parse("https://example.org/api/").unwrap();
         assert_eq!((target.prefix.as_str(), target.port), ("/api", 443));
         assert_eq!(target.authority(), "example.org");

@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn a_uuid_says_that_it_is_random() {
+    fn the_uuid_placeholder_is_a_version_4_uuid() {
         let uuid = Template::parse("{{uuid}}").unwrap().fill(VALUES);
         assert_eq!(uuid.len(), 36);
         assert_eq!(&uuid[14..15], "4", "{uuid}");
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_has_no_character_that_is_not_ascii() {
+    fn non_ascii_characters_of_a_path_are_percent_encoded() {
         let path = Template::parse("/grüße/{{seq}}/%C3%A4?q=日本&r=a+b").unwrap();
         let encoded = "/gr%C3%BC%C3%9Fe/7/%C3%A4?q=%E6%97%A5%E6%9C%AC&r=a+b";
         assert_eq!(path.into_path().fill(VALUES), encoded);
@@ -206,13 +206,13 @@ mod tests {
     }
 
     #[test]
-    fn text_without_placeholders_stays_as_it_is() {
+    fn text_without_placeholders_is_unchanged() {
         let template = Template::parse("{\"a\": {\"b\": 1}}").unwrap();
         assert_eq!(template.fixed(), Some("{\"a\": {\"b\": 1}}"));
     }
 
     #[test]
-    fn braces_behind_a_backslash_are_no_placeholder() {
+    fn braces_after_a_backslash_are_not_a_placeholder() {
         for (text, wanted) in [
             (r"\{{seq}}", "{{seq}}"),
             (r"\{{name}} {{seq}}", "{{name}} 7"),
@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_placeholder_is_named_with_the_nearest() {
+    fn an_unknown_placeholder_is_refused_with_the_nearest() {
         let error = Template::parse("{{sqe}}").unwrap_err();
         assert_eq!(error.to_string(), "`{{sqe}}` is not a placeholder");
         assert_eq!(error.hint, "did you mean `{{seq}}`?");

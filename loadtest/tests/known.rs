@@ -23,7 +23,7 @@ fn judge(budget: &str, report: &LoadReport) -> bool {
 /// Few enough that the backend catches up at once. Three percent of 60 ms is more than two wake-ups
 /// of a thread take on a machine with other work.
 #[test]
-fn quantiles_and_errors_are_those_of_the_backend_and_a_stall_shows_in_full() {
+fn quantiles_and_errors_match_the_backend_including_its_stalls() {
     let behaviour = Behaviour {
         answer: Duration::from_millis(60),
         error_every: Some(100),
@@ -49,7 +49,7 @@ fn quantiles_and_errors_are_those_of_the_backend_and_a_stall_shows_in_full() {
 }
 
 #[test]
-fn a_generator_that_is_the_bottleneck_says_so() {
+fn a_bottleneck_in_the_load_generator_invalidates_the_report() {
     let backend = Backend::start(Behaviour::default());
     // One connection carries at most fifty of these a second.
     let mut plan = plan(LoadKind::Rate(steady(100.0, Duration::from_secs(2))));
@@ -65,7 +65,7 @@ fn a_generator_that_is_the_bottleneck_says_so() {
 }
 
 #[test]
-fn a_run_that_is_ended_early_reports_what_it_has() {
+fn an_interrupted_run_reports_its_results_so_far() {
     let backend = Backend::start(Behaviour::default());
     let plan = plan(LoadKind::Rate(steady(100.0, Duration::from_secs(60))));
     let stop = CancellationToken::new();
@@ -88,7 +88,7 @@ fn a_run_that_is_ended_early_reports_what_it_has() {
 }
 
 #[test]
-fn answers_that_never_come_are_counted_as_errors() {
+fn unanswered_requests_are_counted_as_errors() {
     let backend = Backend::start(Behaviour {
         answer: Duration::from_secs(5),
         ..Behaviour::default()
@@ -102,7 +102,7 @@ fn answers_that_never_come_are_counted_as_errors() {
 
 /// goose keeps its settings in statics: one such test for each process.
 #[test]
-fn users_wait_for_their_answers() {
+fn users_wait_for_each_answer_before_the_next_request() {
     let backend = Backend::start(Behaviour::default());
     let report = run(
         &backend.url,
@@ -119,7 +119,7 @@ fn users_wait_for_their_answers() {
 }
 
 #[test]
-fn the_same_backend_twice_is_no_change_and_one_twice_as_slow_is() {
+fn a_comparison_is_significant_for_a_twice_as_slow_backend_and_not_for_the_same() {
     let measure = |answer| {
         let behaviour = Behaviour {
             answer: Duration::from_millis(answer),
@@ -154,7 +154,7 @@ fn the_same_backend_twice_is_no_change_and_one_twice_as_slow_is() {
 }
 
 #[test]
-fn what_is_wrong_with_a_target_is_told_before_any_load() {
+fn an_unreachable_target_is_reported_before_any_load() {
     let free = std::net::TcpListener::bind("127.0.0.1:0")
         .unwrap()
         .local_addr()

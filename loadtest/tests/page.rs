@@ -50,7 +50,7 @@ const PAINTED: &str = "[...document.querySelectorAll('.chart canvas')].map((canv
 })";
 
 #[tokio::test]
-async fn every_chart_is_drawn_without_network_and_without_complaint_in_both_schemes() {
+async fn every_chart_is_drawn_offline_without_errors_in_both_colour_schemes() {
     let report = tokio::task::spawn_blocking(report).await.unwrap();
     let verdicts = ["p99>1s", "errors>1%", "cold.p99>1s"].map(|text| {
         let budget: fnlocal_loadtest::budget::Budget = text.parse().unwrap();

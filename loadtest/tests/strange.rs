@@ -107,7 +107,7 @@ fn redirects_are_counted_as_they_are(report: &LoadReport, elsewhere: usize) {
 }
 
 #[test]
-fn a_rate_follows_no_redirect_and_sends_once_more_what_met_a_closed_connection() {
+fn a_rate_load_follows_no_redirect_and_retries_requests_on_closed_connections() {
     let rate = || LoadKind::Rate(steady(100.0, Duration::from_secs(2)));
     let (report, elsewhere) = load(rate(), &["GET"]);
     redirects_are_counted_as_they_are(&report, elsewhere);
@@ -123,7 +123,7 @@ fn a_rate_follows_no_redirect_and_sends_once_more_what_met_a_closed_connection()
 
 /// goose keeps its configuration in statics: one such test for each process.
 #[test]
-fn users_follow_no_redirect_and_send_once_more_what_met_a_closed_connection() {
+fn users_follow_no_redirect_and_retry_requests_on_closed_connections() {
     let users = LoadKind::Users(steady(3.0, Duration::from_secs(2)));
     let (report, elsewhere) = load(users, &["GET", "HEAD"]);
     redirects_are_counted_as_they_are(&report, elsewhere);

@@ -17,7 +17,7 @@ const READERS = `
   exports.later = async (q, s) => { await new Promise((r) => setTimeout(r, 30)); let n = ""; for await (const c of q.setEncoding("utf8")) n += c; s.json({ text: n, body: q.body }) };
   exports.unread = (q, s) => { q.on("close", () => {}); s.json({ readable: q.readable, complete: q.complete }) };`;
 
-test("a parsed body is there as a stream, too, for whoever reads it that way", async (t) => {
+test("a parsed body can also be read as a stream", async (t) => {
   const runner = await start(t, { "index.js": READERS });
   const text = '{"a":1}';
   for (const chunked of [{}, { "transfer-encoding": "chunked" }]) {
@@ -31,7 +31,7 @@ test("a parsed body is there as a stream, too, for whoever reads it that way", a
   for (const path of ["/data", "/iterate", "/readable"]) assert.deepEqual((await runner.call(path)).json, { text: "", body: {} }, path);
 });
 
-test("a large body of many pieces is whole in both forms, and the connection goes on", async (t) => {
+test("a large chunked body is complete in both forms and the connection is reused", async (t) => {
   const runner = await start(t, {
     "index.js": `const { createHash } = require("crypto"); const sum = (b) => createHash("sha256").update(b).digest("hex");
       exports.f = async (q, s) => { const all = []; for await (const c of q) all.push(c); s.json([sum(Buffer.concat(all)), sum(q.rawBody)]) }; exports.g = (q, s) => s.send("g");`,
@@ -46,14 +46,14 @@ test("a large body of many pieces is whole in both forms, and the connection goe
   }
 });
 
-test("the stream has the body as it was sent, and the parsed forms have it unpacked", async (t) => {
+test("the stream has the body as sent and the parsed forms have it decompressed", async (t) => {
   const runner = await start(t, { "index.js": `exports.f = async (q, s) => { const all = []; for await (const c of q) all.push(c); s.json([Buffer.concat(all).toString("hex"), String(q.rawBody), q.body]) }` });
   const body = gzipSync('{"a":1}');
   const { json } = await runner.call("/f", { method: "POST", headers: { ...JSON_TYPE, "content-encoding": "gzip" }, body });
   assert.deepEqual(json, [body.toString("hex"), '{"a":1}', { a: 1 }]);
 });
 
-test("codings of a body have no case, and nothing or identity is none", async (t) => {
+test("content codings are case-insensitive, and an empty one or identity means none", async (t) => {
   const runner = await start(t, { "index.js": `exports.f = (q, s) => s.json(q.body)` });
   const post = (/** @type {string} */ coding, /** @type {string | Buffer} */ body) => runner.call("/f", { method: "POST", headers: { ...JSON_TYPE, "content-encoding": coding }, body });
   for (const coding of ["Identity", "IDENTITY", " identity ", "identity, identity", ""]) assert.deepEqual((await post(coding, '{"a":1}')).json, { a: 1 }, coding);
@@ -62,7 +62,7 @@ test("codings of a body have no case, and nothing or identity is none", async (t
 });
 
 for (const version of ["express", "express-4"]) {
-  test(`an app of ${version} parses bodies by its own middleware`, async (t) => {
+  test(`an app of ${version} parses bodies with its own middleware`, async (t) => {
     const code = folder({
       "index.js": `const express = require(${JSON.stringify(require.resolve(version))}); const app = express();
         app.use("/json", express.json({ reviver: (key, value) => key === "a" ? value + 1 : value }));

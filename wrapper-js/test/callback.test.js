@@ -24,12 +24,12 @@ const POOL = `
 /** @param {string} id */
 const named = (id) => ({ headers: { "x-fnlocal-request-id": id } });
 
-test("a callback of a pool that an earlier request made answers, again and again", async (t) => {
+test("a callback of a pool created by an earlier request answers every time", async (t) => {
   const runner = await startBound(t, `${POOL} exports.f = (q, s) => { pool ??= new Pool(); pool.query(q.query.n, (e, rows) => s.send(rows)) }`);
   for (const n of ["1", "2", "3"]) assert.deepEqual(await bodyOf(runner.call(`/f?n=${n}`)), [200, n]);
 });
 
-test("a handler that returns no promise is waited for, whatever it returns by the way", async (t) => {
+test("a handler that returns no promise is awaited whatever value it returns", async (t) => {
   const runner = await startBound(t, `${POOL}
     const bus = new (require("events"))().on("go", (s) => setTimeout(() => s.send("late"), 120)), filed = {}, list = [];
     const ways = {
@@ -47,7 +47,7 @@ test("a handler that returns no promise is waited for, whatever it returns by th
   }
 });
 
-test("a plain function that never answers is answered 504 with a hint when its time is up", async (t) => {
+test("a synchronous handler that never answers gets 504 with a hint at its timeout", async (t) => {
   const runner = await startBound(t, `exports.f = (q, s) => {}`, { timeout_ms: 60 });
   const events = await runner.events();
   const { status, json } = await runner.call("/f");
@@ -56,7 +56,7 @@ test("a plain function that never answers is answered 504 with a hint when its t
   assert.match((await events.find(({ t }) => t === "error")).error.hint, /returns no promise has to answer/);
 });
 
-test("an answer after the promise had settled ends nothing, and is told with its own request", async (t) => {
+test("an answer after the promise has settled ends nothing and is reported with its own request", async (t) => {
   const runner = await startBound(t, `${POOL} exports.f = async (q, s) => {
     if (q.query.wait) { await new Promise((r) => setTimeout(r, 150)); return void s.send("waited") }
     pool ??= new Pool();
@@ -75,7 +75,7 @@ test("an answer after the promise had settled ends nothing, and is told with its
   assert.equal(told[0].error.file, "index.js");
 });
 
-test("answering twice is told and ends nothing, in a timer, in another request's context, and after the end", async (t) => {
+test("a second answer is reported and ends nothing, from a timer, another request's context or after the end", async (t) => {
   const runner = await startBound(t, `${POOL} const twice = {
       timer: (s) => { s.send("one"); setTimeout(() => s.send("two"), 10) },
       pool: (s) => { s.send("one"); (pool ??= new Pool()).query("x", () => s.json("two")) },
@@ -93,7 +93,7 @@ test("answering twice is told and ends nothing, in a timer, in another request's
   assert.equal(runner.child.exitCode, null);
 });
 
-test("an answer after the timeout of one function leaves the requests of others alone", async (t) => {
+test("an answer after the timeout of one function does not affect requests of others", async (t) => {
   const runner = await start(t, {
     "index.js": `exports.f = { func: (q, s) => { setTimeout(() => { s.send("late"); s.sendFile(__filename) }, 80) }, config: { timeout: "30ms" } };
       exports.g = async (q, s) => { await new Promise((r) => setTimeout(r, 120)); s.send("g") }`,
@@ -102,7 +102,7 @@ test("an answer after the timeout of one function leaves the requests of others 
   assert.deepEqual([late.status, other.text], [504, "g"]);
 });
 
-test("an error in a callback after the answer belongs to the request of its context, and others may end first", async (t) => {
+test("an error in a callback after the answer belongs to its own request, and other requests end first", async (t) => {
   const runner = await startBound(t, `exports.f = (q, s) => {
     if (q.query.late) { s.send("ok"); return void setTimeout(() => { throw new Error("lost") }, 60) }
     setTimeout(() => s.send("innocent"), 200);
@@ -116,7 +116,7 @@ test("an error in a callback after the answer belongs to the request of its cont
   assert.equal(await runner.exited, 1);
 });
 
-test("an error that has no request's context belongs to none, even while one request runs alone", async (t) => {
+test("an error without a request context belongs to no request, even while only one runs", async (t) => {
   const runner = await startBound(t, `const bus = new (require("events"))(); setInterval(() => bus.emit("tick"), 20);
     exports.f = (q, s) => { bus.on("tick", () => { throw new Error("lost") }); setTimeout(() => s.send("ok"), 150) }`);
   const events = await runner.events();
@@ -141,7 +141,7 @@ const RETURNS = {
 };
 
 for (const [what, [handler, hint]] of Object.entries(RETURNS)) {
-  test(`a handler that returns instead of answering is a 500 that says so: ${what}`, async (t) => {
+  test(`a handler that returns a value instead of answering gets a 500 with a hint: ${what}`, async (t) => {
     const runner = await startBound(t, `exports.f = ${handler}`);
     const events = await runner.events();
     const { status, json } = await runner.call("/f");
@@ -153,14 +153,14 @@ for (const [what, [handler, hint]] of Object.entries(RETURNS)) {
   });
 }
 
-test("headers that come too late cut an answer that has begun, in a timer, too", async (t) => {
+test("headers set after the answer has begun cut it off, also from a timer", async (t) => {
   const runner = await startBound(t, `exports.f = (q, s) => { s.write("x"); setTimeout(() => s.set("x-a", "1"), 10) }`);
   await assert.rejects(runner.call("/f"), /aborted|ECONNRESET/);
   assert.equal((await runner.control("idle")).status, 200);
   assert.equal(runner.child.exitCode, null);
 });
 
-test("an error of writing beside the code says where to write", async (t) => {
+test("an error writing to the code folder has a hint where to write", async (t) => {
   const denied = (/** @type {string} */ path) => `Object.assign(new Error("EROFS: read-only file system, open"), { code: "EROFS", path: ${path} })`;
   const runner = await startBound(t, `exports.f = (q, s) => { throw q.query.here ? ${denied('"out.json"')} : ${denied('"/proc/x"')} }`);
   const events = await runner.events();
@@ -170,7 +170,7 @@ test("an error of writing beside the code says where to write", async (t) => {
   assert.equal((await events.find(({ t, request }) => t === "error" && request === "there")).error.hint, undefined);
 });
 
-test("what a handler returns beside its answer, or out of habit, is nobody's business", async (t) => {
+test("a value returned in addition to an answer is ignored", async (t) => {
   const runner = await startBound(t, `const ways = { sent: async (q, s) => s.json({ a: 1 }), value: async (q, s) => { s.send("x"); return { statusCode: 500 } },
       res: async (q, s) => s.status(200), req: async (q) => q, nothing: async () => null, piped: async (q, s) => { require("stream").Readable.from(["x"]).pipe(s); return "x" } };
     exports.f = (q, s) => ways[q.query.way](q, s)`);

@@ -41,7 +41,7 @@ test("connections are kept while an instance is idle", async (t) => {
   assert.equal((await runner.call("/f")).text, "ok");
 });
 
-test("an instance ends when nothing is there to be dialed any more", async (t) => {
+test("an instance ends when the gateway it dials is gone", async (t) => {
   const runner = await startBound(t, slow);
   const host = /** @type {NonNullable<typeof runner.host>} */ (runner.host);
   host.server.close();
@@ -49,7 +49,7 @@ test("an instance ends when nothing is there to be dialed any more", async (t) =
   assert.equal(await runner.exited, 0);
 });
 
-test("the reports are handed over once, and no code is loaded before", async (t) => {
+test("a second report channel is refused with 409", async (t) => {
   const runner = await startBound(t, slow);
   const again = await runner.call("/_fnlocal/events", { headers: { "x-fnlocal-token": TOKEN } });
   assert.equal(again.status, 409);

@@ -17,7 +17,7 @@ test("a handler with one argument takes events, unless it says otherwise", async
   assert.deepEqual(kinds, [["job", true], ["said", true], ["page", false], ["quiet", true], ["fails", true]]);
 });
 
-test("an event in binary mode comes with its attributes decoded and its data parsed", async (t) => {
+test("an event in binary mode has decoded attributes and parsed data", async (t) => {
   const runner = await start(t, { "index.js": SOURCE });
   const headers = { ...BINARY, "ce-subject": "a%20%E2%82%AC", "ce-lot": '"tea \\"pot\\""', "content-type": "application/json" };
   const { status, json } = await runner.call("/job", { method: "POST", headers, body: '{"amount":10}' });
@@ -41,7 +41,7 @@ test("data may be any JSON, text, bytes, or nothing", async (t) => {
   assert.equal(await send(undefined, ""), "");
 });
 
-test("an event in structured mode is one document", async (t) => {
+test("an event in structured mode is read from one JSON document", async (t) => {
   const runner = await start(t, { "index.js": SOURCE });
   const headers = { "content-type": "application/cloudevents+json; charset=utf-8" };
   const event = { specversion: "1.0", id: "8", source: "/shop", type: "t", data: { amount: 1 } };
@@ -54,7 +54,7 @@ test("an event in structured mode is one document", async (t) => {
   assert.equal((await send({ ...event, data_base64: "aGk=" })).status, 400);
 });
 
-test("what is no event is refused with the reason", async (t) => {
+test("an invalid event is refused with the reason", async (t) => {
   const runner = await start(t, { "index.js": SOURCE });
   const send = async (/** @type {Record<string, string>} */ headers, body = "{}") => {
     const { status, json } = await runner.call("/job", { method: "POST", headers, body });
@@ -73,14 +73,14 @@ test("a plain request becomes an event of its own type", async (t) => {
   assert.deepEqual([json.id, json.source, json.type, json.data], ["abc", "/job", "dev.fnlocal.request", { a: 1 }]);
 });
 
-test("nothing returned is 204, and what is thrown is 500", async (t) => {
+test("an event handler that returns nothing answers 204, and one that throws answers 500", async (t) => {
   const runner = await start(t, { "index.js": SOURCE });
   assert.equal((await runner.call("/quiet", { method: "POST", headers: BINARY })).status, 204);
   assert.equal((await runner.call("/fails", { method: "POST", headers: BINARY })).status, 500);
   assert.equal((await runner.call("/page")).text, "page");
 });
 
-test("functions that Google's framework registers are found, by require and by import", async (t) => {
+test("functions registered with Google's framework are found with require and import", async (t) => {
   const common = `const f = require("@google-cloud/functions-framework");
     f.http("page", (req, res) => res.send("hi"));
     f.cloudEvent("job", (...all) => all[0].id);`;
@@ -92,7 +92,7 @@ test("functions that Google's framework registers are found, by require and by i
   assert.deepEqual(modules[0].functions, [{ name: "job", config: { signature: "event" }, kind: ["http", "event"], signature: "event" }]);
 });
 
-test("an import of Google's framework is found in a file that the entry imports, and the installed one is not run", async (t) => {
+test("an import of Google's framework in an imported file is detected, and the installed framework is not run", async (t) => {
   const real = "node_modules/@google-cloud/functions-framework";
   const runner = await start(t, {
     "index.mjs": `import "./deep.mjs"; import * as all from "@google-cloud/functions-framework"; all.default.http("b", (q, s) => s.send(typeof all.JsonInvocationFormat))`,
@@ -132,7 +132,7 @@ const KINDS = `const f = require("@google-cloud/functions-framework");
     deserializeRequest: (req) => { if (!req.body()) throw new Error("empty"); return req.body() + req.header("x-end") },
     serializeResponse: (res, text) => { res.setHeader("content-type", "text/x-loud"); res.write("<"); res.end(text + ">") } } });`;
 
-test("an event is taken as application/json with its specversion, or with all that an event has", async (t) => {
+test("application/json is read as an event if it has a specversion or all event attributes", async (t) => {
   const runner = await start(t, { "index.js": KINDS });
   const send = async (/** @type {string} */ path, /** @type {object} */ body) => (await runner.call(path, { method: "POST", headers: JSON_TYPE, body: JSON.stringify(body) })).json;
   const { specversion, ...bare } = STRUCTURED;
@@ -144,7 +144,7 @@ test("an event is taken as application/json with its specversion, or with all th
   assert.equal(specversion, "1.0");
 });
 
-test("a handler of an event and a callback is done when it calls it, or when its promise is", async (t) => {
+test("a handler of event and callback ends with its callback or its promise", async (t) => {
   const runner = await start(t, { "index.js": KINDS });
   const post = (/** @type {string} */ path, /** @type {object} */ body) => runner.call(path, { method: "POST", headers: JSON_TYPE, body: JSON.stringify(body) });
   const { status, json } = await post("/back", { ...STRUCTURED, fail: true });
@@ -152,7 +152,7 @@ test("a handler of an event and a callback is done when it calls it, or when its
   assert.equal((await post("/promised", STRUCTURED)).status, 204);
 });
 
-test("a first-generation function gets data and context, of its own events and of CloudEvents", async (t) => {
+test("a first-generation function gets data and context from its own events and from CloudEvents", async (t) => {
   const runner = await start(t, { "index.js": KINDS });
   const post = (/** @type {string} */ path, /** @type {any} */ body, /** @type {object} */ headers = JSON_TYPE) =>
     runner.call(path, { method: "POST", headers: { ...headers }, body: JSON.stringify(body) });
@@ -176,7 +176,7 @@ test("a first-generation function gets data and context, of its own events and o
   assert.match(json.hint, /\(data, context\): POST an event/);
 });
 
-test("a first-generation event becomes a CloudEvent for a function that takes those", async (t) => {
+test("a first-generation event is converted to a CloudEvent for a CloudEvent function", async (t) => {
   const runner = await start(t, { "index.js": KINDS });
   for (const path of ["/google", "/job"]) {
     const { json } = await runner.call(path, { method: "POST", headers: JSON_TYPE, body: JSON.stringify(LEGACY) });
@@ -192,7 +192,7 @@ test("a first-generation event becomes a CloudEvent for a function that takes th
   assert.deepEqual([json.source, json.subject, json.data], ["//storage.googleapis.com/projects/_/buckets/b", "objects/a/b.txt", storage.data]);
 });
 
-test("a typed function reads and writes by its format", async (t) => {
+test("a typed function reads and writes through its format", async (t) => {
   const runner = await start(t, { "index.js": KINDS });
   const add = await runner.call("/add", { method: "POST", headers: JSON_TYPE, body: '{"a":1,"b":2}' });
   assert.deepEqual([add.json, add.headers["content-type"]], [{ sum: 3 }, "application/json; charset=utf-8"]);
@@ -203,7 +203,7 @@ test("a typed function reads and writes by its format", async (t) => {
   }
 });
 
-test("handlers are told apart by what they are written to take", async () => {
+test("the kind of a handler is detected from its parameters", async () => {
   const index = `const back = function (event, callback) {};
     exports.http = (req, res) => {}; exports.next = (req, res, next) => {}; exports.req = (req, context) => {}; exports.pattern = ({ a }, b) => {};
     exports.back = back; exports.named = async function named (_event, done) {}; exports.minified = (e, t) => {};

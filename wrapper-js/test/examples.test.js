@@ -25,13 +25,13 @@ async function example(t, name) {
   return runner.ready();
 }
 
-test("hello greets", async (t) => {
+test("the hello example greets", async (t) => {
   const runner = await example(t, "hello");
   assert.deepEqual((await runner.call("/hello?name=Ada")).json, { hello: "Ada" });
   assert.match((await runner.call("/time")).text, /^\d{4}-/);
 });
 
-test("auction takes higher bids only, and remembers them", async (t) => {
+test("the auction example accepts only higher bids and remembers them", async (t) => {
   const runner = await example(t, "auction");
   const bid = (/** @type {number} */ amount) =>
     runner.call("/bid", { method: "POST", headers: { "content-type": "application/json" }, body: JSON.stringify({ bidder: "Ada", amount }) });
@@ -43,7 +43,7 @@ test("auction takes higher bids only, and remembers them", async (t) => {
   assert.equal((await runner.call("/rules")).status, 200);
 });
 
-test("streaming ticks, stops when the client leaves, and echoes a stream", async (t) => {
+test("the streaming example ticks, stops when the client disconnects and echoes a stream", async (t) => {
   const runner = await example(t, "streaming");
   assert.equal((await runner.call("/clock?n=3&ms=1")).text.match(/data: /g)?.length, 3);
   /** @type {any} */
@@ -54,7 +54,7 @@ test("streaming ticks, stops when the client leaves, and echoes a stream", async
   assert.ok((await runner.call("/echo", { method: "POST", body })).raw.equals(body));
 });
 
-test("typescript measures shapes", { skip: !HAS_TYPESCRIPT }, async (t) => {
+test("the typescript example measures shapes", { skip: !HAS_TYPESCRIPT }, async (t) => {
   const runner = await example(t, "typescript");
   const headers = { "content-type": "application/json" };
   const { json } = await runner.call("/measure", { method: "POST", headers, body: '{"kind":"square","side":3}' });
@@ -62,7 +62,7 @@ test("typescript measures shapes", { skip: !HAS_TYPESCRIPT }, async (t) => {
   assert.deepEqual((await runner.call("/shapes")).json, ["circle", "square"]);
 });
 
-test("websocket passes on what a client says", async (t) => {
+test("the websocket example relays the messages of a client", async (t) => {
   const runner = await example(t, "websocket");
   const [one, two] = [1, 2].map(() => new WebSocket(`ws+unix:${runner.socketPath}:/chat`));
   const heard = (/** @type {WebSocket} */ client, /** @type {string} */ wanted) =>
@@ -76,7 +76,7 @@ test("websocket passes on what a client says", async (t) => {
   two.close();
 });
 
-test("faulty fails in every way it says", async (t) => {
+test("the faulty example fails in every documented way", async (t) => {
   const runner = await example(t, "faulty");
   assert.equal((await runner.call("/throws")).status, 500);
   assert.equal((await runner.call("/rejects")).status, 500);

@@ -30,7 +30,7 @@ const HANDLERS = {
   stale: [`s.set("ETag", '"x"').send("body")`, { headers: { "if-none-match": '"x"' } }],
 };
 
-test("a handler has the same request and response as in an Express app", async (t) => {
+test("a handler gets the same request and response objects as in an Express app", async (t) => {
   const source = Object.entries(HANDLERS).map(([name, [code]]) => `exports.${name} = (q, s) => { ${code} };`).join("\n");
   const code = folder({ "index.js": source, "a.txt": "abcdef" });
   const runner = await start(t, code);
@@ -55,7 +55,7 @@ test("a handler has the same request and response as in an Express app", async (
   }
 });
 
-test("a whole Express app can be a function", async (t) => {
+test("an Express app can be a function", async (t) => {
   const runner = await start(t, {
     "index.js": `const express = require(${JSON.stringify(require.resolve("express"))}); const app = express();
       app.get("/users/:id", (q, s) => s.json({ id: q.params.id, base: q.baseUrl, body: q.body })); exports.api = app`,

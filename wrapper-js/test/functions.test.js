@@ -13,7 +13,7 @@ async function names(files, ...args) {
   return modules.flatMap((/** @type {any} */ m) => m.functions.map((/** @type {any} */ f) => f.name));
 }
 
-test("func, definition and bare functions are functions; all else is not", async () => {
+test("exports with func, definition or upgrade and plain functions are functions, other exports are not", async () => {
   const index = `
     exports.a = { func: () => {}, config: { timeout: 10_000, memory: "1GB" } };
     exports.b = { definition: async () => {} };
@@ -29,7 +29,7 @@ test("func, definition and bare functions are functions; all else is not", async
   ]);
 });
 
-test("a handler's own config is read in every form", async () => {
+test("the config of a handler is read from every export form", async () => {
   const index = `
     const f = require("@google-cloud/functions-framework");
     const handler = (config) => Object.assign((req, res) => {}, { config });
@@ -49,7 +49,7 @@ test("a handler's own config is read in every form", async () => {
   });
 });
 
-test("alone, a time that may be seconds or milliseconds is refused with both readings", async (t) => {
+test("the standalone runner refuses an ambiguous time without unit with both readings", async (t) => {
   const code = ["3", "99.5", '"3"', '"3000"'].map((time, at) => `exports.bad${at} = { func: (q, s) => s.send("x"), config: { timeout: ${time} } };`);
   const good = ["100", '"3ms"', '"3s"'].map((time, at) => `exports.good${at} = { func: (q, s) => s.send("x"), config: { timeout: ${time} } };`);
   const runner = await start(t, { "index.js": [...code, ...good].join("\n") });
@@ -62,25 +62,25 @@ test("alone, a time that may be seconds or milliseconds is refused with both rea
   assert.doesNotMatch(runner.err, /good/);
 });
 
-test("alone, unknown keys of a config are told, and both spellings are known", async (t) => {
+test("the standalone runner reports unknown config keys and accepts camel case and snake case", async (t) => {
   const config = `{ timout: 1, bodyLimit: "1MB", max_instances: 2 }`;
   const runner = await start(t, { "index.js": `exports.a = { func: () => {}, config: ${config} }` });
   assert.match(runner.err, /function `a` in .*index\.js: unknown key `timout` in `config`\nhint: known here: .*timeout/);
   assert.doesNotMatch(runner.err, /unknown key `(?!timout)/);
 });
 
-test("ES modules are found by extension, by type and by their syntax", async () => {
+test("ES modules are detected by extension, by type and by syntax", async () => {
   const source = "import 'node:fs'; await null; export const a = () => {}; export async function b() {}; export class C {}";
   assert.deepEqual(await names({ "index.mjs": source }), ["a", "b"]);
   assert.deepEqual(await names({ "index.js": source, "package.json": '{"type":"module"}' }), ["a", "b"]);
   assert.deepEqual(await names({ "index.js": source.replace("'node:fs'; ", "'node:fs';\n") }), ["a", "b"]);
 });
 
-test("CommonJS that merely looks like an ES module still is CommonJS", async () => {
+test("CommonJS that looks like an ES module is loaded as CommonJS", async () => {
   assert.deepEqual(await names({ "index.js": "const text = `\nimport x from 'x'\n`;\nexports.a = () => text" }), ["a"]);
 });
 
-test("a lone export is called like its file, its package or its folder", async () => {
+test("a single export is named after its file, its package or its folder", async () => {
   assert.deepEqual(await names({ "greet.js": "module.exports = () => {}" }, "greet.js"), ["greet"]);
   assert.deepEqual(await names({ "greet.mjs": "export default { func() {} }" }, "greet.mjs"), ["greet"]);
   assert.deepEqual(await names({ "index.js": "module.exports = () => {}", "package.json": '{"name":"@me/shop"}' }), ["shop"]);
@@ -93,7 +93,7 @@ test("code compiled from ES modules keeps its default export", async () => {
   assert.deepEqual((await names({ "a.js": compiled }, "a.js")).sort(), ["a", "b"]);
 });
 
-test("a folder is read by zero config: main, index or functions/*", async () => {
+test("a folder without configuration is read from main, index or functions/*", async () => {
   const one = "exports.a = () => {}";
   assert.deepEqual(await names({ "src/app.js": one, "package.json": '{"main":"src/app.js"}' }, "."), ["a"]);
   const many = { "functions/x.js": "module.exports = () => {}", "functions/y.mjs": "export default () => {}", "functions/x.test.js": "throw 1" };
@@ -105,13 +105,13 @@ test("a folder is read by zero config: main, index or functions/*", async () => 
   assert.match(err, /no functions in .*\nhint: /);
 });
 
-test("what user code prints while it is described stays out of the JSON", async () => {
+test("output of user code during a description stays out of the JSON", async () => {
   const { modules, err } = await describe(folder({ "index.js": `console.log("noise"); exports.a = () => {}; setInterval(() => {}, 1000)` }));
   assert.equal(modules.length, 1);
   assert.match(err, /noise/);
 });
 
-test("TypeScript runs by Node's own type stripping", { skip: !HAS_TYPESCRIPT }, async () => {
+test("TypeScript runs with the type stripping of Node.js", { skip: !HAS_TYPESCRIPT }, async () => {
   assert.deepEqual(await names({ "index.ts": "type A = string;\nexport const a = (req: A): void => {};" }), ["a"]);
   assert.deepEqual(await names({ "a.cts": "exports.a = (x: number) => {}" }, "a.cts"), ["a"]);
   const { modules, exitCode } = await describe(folder({ "index.ts": "export const a = () => {};\nenum X { A }" }));
@@ -119,7 +119,7 @@ test("TypeScript runs by Node's own type stripping", { skip: !HAS_TYPESCRIPT }, 
   assert.deepEqual([exitCode, name, file, line], [1, "SyntaxError", "index.ts", 2]);
 });
 
-test("a Node that cannot run TypeScript says which one can", { skip: HAS_TYPESCRIPT }, async () => {
+test("a Node.js version without TypeScript support names one that has it", { skip: HAS_TYPESCRIPT }, async () => {
   const { modules } = await describe(folder({ "index.ts": "export const a = (x: number) => {}" }));
   assert.match(modules[0].error.message, /cannot run TypeScript/);
   assert.match(modules[0].error.hint, /22\.18/);

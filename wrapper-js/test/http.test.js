@@ -9,7 +9,7 @@ const seen = `exports.f = (req, res) => res.json({ url: req.url, base: req.baseU
 const body = `exports.f = (req, res) => res.json({ body: req.body, raw: req.rawBody.toString(), buffer: Buffer.isBuffer(req.body) })`;
 const json = { "content-type": "application/json" };
 
-test("a handler sees the path below its name and the name as base", async (t) => {
+test("a handler gets the path below its name as url and the name as baseUrl", async (t) => {
   const runner = await start(t, { "index.js": seen });
   const { json } = await runner.call("/f/a/b?x=1", { method: "PATCH" });
   assert.deepEqual(json, { url: "/a/b?x=1", base: "/f", original: "/f/a/b?x=1", query: { x: "1" }, method: "PATCH" });
@@ -25,14 +25,14 @@ test("an unknown name is a 404 problem that names the functions", async (t) => {
   assert.deepEqual([json.reason, json.function, json.hint], ["not_found", "nope", "functions here: f"]);
 });
 
-test("one function named at start serves every path, with or without its name", async (t) => {
+test("a single function named at start serves every path, with or without its name", async (t) => {
   const runner = await start(t, folder({ "index.js": seen }), { env: { FNLOCAL_FUNCTION: "f", FNLOCAL_CODE: "." } });
   assert.deepEqual((await runner.call("/other/path")).json.base, "");
   assert.equal((await runner.call("/other/path")).json.url, "/other/path");
   assert.equal((await runner.call("/f/path")).json.url, "/path");
 });
 
-test("a port serves like a socket, and its URLs are printed", async (t) => {
+test("the runner serves a port like a socket and prints the URLs", async (t) => {
   const runner = new Runner(folder({ "index.js": seen }), { env: { FNLOCAL_SOCKET: "" }, args: ["index.js", "--port", "0"] });
   t.after(() => runner.stop());
   while (!runner.out.includes("\n")) await once(runner.child.stdout, "data");
@@ -53,7 +53,7 @@ test("JSON, forms and text are parsed, anything else is a Buffer, and rawBody is
   assert.deepEqual(zipped.json.body, { z: 1 });
 });
 
-test("a body that is too large, broken or of a strange charset is refused with the reason", async (t) => {
+test("a body that is too large, malformed or of an unknown charset is refused with the reason", async (t) => {
   const runner = await start(t, {
     "index.js": `exports.f = { func: (req, res) => res.send("ok"), config: { bodyLimit: 10 } }`,
   });
@@ -68,7 +68,7 @@ test("a body that is too large, broken or of a strange charset is refused with t
   assert.deepEqual(await post({ "content-type": "text/plain; charset=klingon" }, "x"), [415, "bad_body"]);
 });
 
-test("alone, the limit of bodies may be spelt as in fnlocal.toml", async (t) => {
+test("the standalone runner accepts the body limit as spelled in fnlocal.toml", async (t) => {
   const runner = await start(t, {
     "index.js": `exports.f = { func: (req, res) => res.send("ok"), config: { body_limit: "10B" } }`,
   });
@@ -76,7 +76,7 @@ test("alone, the limit of bodies may be spelt as in fnlocal.toml", async (t) => 
   assert.equal(status, 413);
 });
 
-test("a body that does not arrive in time is answered 408", async (t) => {
+test("a body that does not arrive in time gets 408", async (t) => {
   const runner = await start(t, { "index.js": body }, { env: { FNLOCAL_SLOW_REQUEST_MS: "50" } });
   const status = await new Promise((resolve, reject) => {
     const req = runner.open("/f", { method: "POST", headers: { "content-length": "5" } }, (res) => resolve(res.statusCode));
@@ -85,7 +85,7 @@ test("a body that does not arrive in time is answered 408", async (t) => {
   assert.equal(status, 408);
 });
 
-test("a stream function is held to the limit it is given, by what is said and by what is sent", async (t) => {
+test("a stream function enforces its body limit on the declared and the sent length", async (t) => {
   const runner = await start(t, {
     "index.js": `const size = async (req) => { let n = 0; for await (const c of req) n += c.length; return n };
       exports.f = { func: async (req, res) => res.json(await size(req)), config: { body: "stream", bodyLimit: 100 } };
@@ -104,7 +104,7 @@ test("a stream function is held to the limit it is given, by what is said and by
   assert.equal((await post({}, "x")).json, 1);
 });
 
-test("a stream function gets the body unread and unlimited", async (t) => {
+test("a stream function gets an unread body without a default limit", async (t) => {
   const runner = await start(t, {
     "index.js": `exports.f = { func: async (req, res) => { let n = 0; for await (const c of req) n += c.length; res.json({ n, body: typeof req.body }) }, config: { body: "stream" } }`,
   });
@@ -112,7 +112,7 @@ test("a stream function gets the body unread and unlimited", async (t) => {
   assert.deepEqual(json, { n: 1e6, body: "undefined" });
 });
 
-test("a stream function may read by listeners and answer at the end", async (t) => {
+test("a stream function may read with listeners and answer at the end", async (t) => {
   const source = `exports.f = { func: (q, s) => { let n = 0; q.on("data", (c) => n += c.length).on("end", () => s.json(n)) }, config: { body: "stream" } }`;
   const runner = await start(t, { "index.js": source });
   const answer = new Promise((resolve) => {
@@ -149,7 +149,7 @@ test("a callback-style handler may answer later, by timer, file, stream, promise
   }
 });
 
-test("what a terminal would obey in an error is shown as escapes", async (t) => {
+test("terminal control sequences in an error are shown as escapes", async (t) => {
   const code = { "index.js": String.raw`exports.f = () => { throw new Error("a\x1b]0;b\x07c\x9bd\u202ee\rf") }` };
   const runner = await start(t, code, {});
   assert.equal((await runner.call("/f")).status, 500);
@@ -170,7 +170,7 @@ test("an error is a 500 problem; its text is shown only to developers", async (t
   assert.match(shown.json.stack, /index\.js:1/);
 });
 
-test("a handler that is too slow is answered 504, and all others go on", async (t) => {
+test("a handler that is too slow gets 504 and all others continue", async (t) => {
   const runner = await start(t, {
     "index.js": `exports.f = { func: (q, s) => new Promise(() => setTimeout(() => s.send("late"), 80)), config: { timeout: "40ms" } }; exports.g = (q, s) => s.send("g")`,
   });
@@ -180,7 +180,7 @@ test("a handler that is too slow is answered 504, and all others go on", async (
   assert.equal((await runner.call("/g")).text, "g");
 });
 
-test("a response streams at once, and is cut when its handler fails midway", async (t) => {
+test("a response streams immediately and is cut off if its handler fails midway", async (t) => {
   const runner = await start(t, {
     "index.js": `exports.f = async (q, s) => { s.write("one"); await new Promise((r) => exports.go = r); s.end("two") };
       exports.go1 = (q, s) => { exports.go(); s.end() };
@@ -195,7 +195,7 @@ test("a response streams at once, and is cut when its handler fails midway", asy
   await assert.rejects(runner.call("/cut"), /aborted|ECONNRESET/);
 });
 
-test("HEAD, trailers and early hints pass as in Node", async (t) => {
+test("HEAD, trailers and early hints work as in Node.js", async (t) => {
   const runner = await start(t, {
     "index.js": `exports.f = (q, s) => { s.writeEarlyHints({ link: "</a.css>; rel=preload" }); s.writeHead(200, { trailer: "x-sum" }); s.write("body"); s.addTrailers({ "x-sum": "1" }); s.end() }; exports.g = (q, s) => s.send("body")`,
   });
@@ -215,7 +215,7 @@ test("without a token there is no control channel", async (t) => {
   assert.equal((await runner.call("/_fnlocal/health")).status, 404);
 });
 
-test("alone, a head of 64 KB is taken, and a larger or broken one is refused with the reason", async (t) => {
+test("the standalone runner accepts a head of 64 KB and refuses a larger or malformed one with the reason", async (t) => {
   const runner = await start(t, { "index.js": `exports.f = (q, s) => s.json((q.headers["x-long"] ?? "").length)` });
   const long = (/** @type {number} */ size) => runner.call("/f", { headers: { "x-long": "x".repeat(size) } });
   assert.equal((await long(60_000)).json, 60_000);
@@ -229,7 +229,7 @@ test("alone, a head of 64 KB is taken, and a larger or broken one is refused wit
   assert.equal((await runner.call("/f")).json, 0);
 });
 
-test("an instance gives its handler the target that the gateway tells, and nothing of how", async (t) => {
+test("an instance gives its handler the target named by the gateway without the header that carries it", async (t) => {
   const runner = await startBound(t, `exports.f = (q, s) => s.json([q.url, q.originalUrl, q.query, q.rawHeaders.join().includes("x-fnlocal-target")])`);
   const { json } = await runner.call("/f/%22?q=%22", { headers: { "x-fnlocal-target": '/f/"?q="' } });
   assert.deepEqual(json, ['/"?q="', '/f/"?q="', { q: '"' }, false]);

@@ -19,7 +19,7 @@ async function hint(source, files = {}, entry = "index.js") {
 
 const manifest = (/** @type {object} */ fields) => ({ "package.json": JSON.stringify(fields) });
 
-test("npm install is proposed only for what package.json does not name", async () => {
+test("npm install is suggested only for packages that package.json does not list", async () => {
   assert.match(await hint("require('greet')"), /^package\.json does not name greet: .*npm install greet$/);
   assert.match(await hint("require('@a/greet/sub')"), /npm install @a\/greet$/);
   for (const range of ["file:./vendor/greet", "link:../greet", "workspace:*", "portal:x"]) {
@@ -31,7 +31,7 @@ test("npm install is proposed only for what package.json does not name", async (
   assert.match(await hint("require('greet')", manifest({ dependencies: { greet: "1" } })), /not installed: npm install$/);
 });
 
-test("an alias of TypeScript's paths, or a file that is meant, is no package to install", async () => {
+test("no install is suggested for a TypeScript path alias or a mistyped file path", async () => {
   const tsconfig = { "tsconfig.json": '\uFEFF{ // comment\n "compilerOptions": { "paths": { "@/*": ["./src/*"], "greet": ["./greet"] } } }' };
   for (const wanted of ["@/util/greet", "greet"]) {
     assert.match(await hint(`require('${wanted}')`, tsconfig), /^tsconfig\.json maps .* by `paths`/);
@@ -41,7 +41,7 @@ test("an alias of TypeScript's paths, or a file that is meant, is no package to 
   assert.match(await hint("require('src/greet')", { "src/greet.ts": "" }), /\.\/src\/greet\.ts$/);
 });
 
-test("a file that is there under another name is named", async () => {
+test("a missing file suggests an existing file with a similar name", async () => {
   const files = { "util/greet.js": "", "lib/index.js": "", "only.ts": "", "empty/x.txt": "" };
   assert.equal(await hint("require('./gone')", files), "there is no file ./gone");
   assert.match(await hint("require('./util/Greet')", files), /but there is util\/greet\.js/);
@@ -51,12 +51,12 @@ test("a file that is there under another name is named", async () => {
   assert.match(await hint("require('./empty')", files), /is a folder without an index\.js/);
 });
 
-test("a package that an installed package needs is told with the one that needs it", async () => {
+test("a missing transitive dependency is reported with the package that requires it", async () => {
   const installed = { "node_modules/outer/index.js": "require('inner')", "node_modules/outer/package.json": "{}" };
   assert.match(await hint("require('outer')", installed), /^outer needs inner: .*npm install inner$/);
 });
 
-test("of several broken files, a function's failure is that of its own", async (t) => {
+test("a function fails with the error of its own file if several files are broken", async (t) => {
   const files = { "functions/b.js": "exports.b = nope()", "functions/c.js": "exports.c = ;", "functions/ab.js": "throw 1" };
   const runner = await startSpare(t, files);
   const entries = Object.keys(files);
@@ -68,7 +68,7 @@ test("of several broken files, a function's failure is that of its own", async (
   assert.match(other.hint, /functions\/b\.js, functions\/c\.js, functions\/ab\.js could not be imported/);
 });
 
-test("a port that is taken is told as that", async (t) => {
+test("a port in use is reported as such", async (t) => {
   const taken = createServer().listen(0, "127.0.0.1");
   t.after(() => taken.close());
   await once(taken, "listening");
@@ -81,7 +81,7 @@ test("a port that is taken is told as that", async (t) => {
   assert.match(runner.err, /another process listens there/);
 });
 
-test("a write to the folder of the code, which is refused, is told where to write", async () => {
+test("a refused write to the code folder is reported with a hint where to write", async () => {
   const refused = (/** @type {string} */ path) => `throw Object.assign(new Error("no"), { code: "EROFS", path: ${path} })`;
   assert.match(await hint(refused("__dirname + '/a.txt'")), /read-only: write to \/tmp \(os\.tmpdir\(\)\)/);
   assert.equal(await hint(refused("'/elsewhere/a.txt'")), undefined);

@@ -14,7 +14,7 @@ after(() => rmSync(folder, { recursive: true }));
 /** @param {string} program @param {string[]} args @param {string} cwd */
 const run = (program, args, cwd) => execFileSync(program, args, { cwd, encoding: "utf8" });
 
-test("the package holds the bundle and its types, and nothing of how they are made", () => {
+test("the npm package contains the bundle and its types and no build sources", () => {
   const [packed] = JSON.parse(run("npm", ["pack", "--json", "--ignore-scripts", "--pack-destination", folder], root));
   const files = packed.files.map((/** @type {{ path: string }} */ file) => file.path);
   for (const wanted of ["dist/runner.cjs", "types/index.d.ts", "package.json", "README.md"]) assert.ok(files.includes(wanted), wanted);
@@ -22,7 +22,7 @@ test("the package holds the bundle and its types, and nothing of how they are ma
   run("tar", ["-xzf", packed.filename], folder);
 });
 
-test("a project that has it is checked by its types and served by its runner", () => {
+test("a project that installs the package is type-checked and served with it", () => {
   const project = join(folder, "project");
   mkdirSync(join(project, "node_modules/@types"), { recursive: true });
   run("cp", ["-r", join(folder, "package"), join(project, "node_modules/fnlocal-runner")], folder);

@@ -6,7 +6,7 @@ import { BUNDLE, TOKEN, folder, start, startBound, startSpare } from "./runner.j
 
 const two = { "index.js": `exports.f = { func: (q, s) => s.json({ at: process.cwd(), env: process.env.K, load: loads }), config: { timeout: 5 , any: [1] } }; let loads = 0; loads++; globalThis.n = (globalThis.n ?? 0) + 1; exports.g = (q, s) => s.json(globalThis.n)` };
 
-test("health tells the state as it goes from spare to primed to bound", async (t) => {
+test("health reports the states spare, primed and bound", async (t) => {
   const runner = await startSpare(t, two);
   const health = async () => (await runner.control("health")).json;
   const { state, node, boot_ms } = await health();
@@ -52,13 +52,13 @@ test("control calls without the token are 404, and user code never sees it", asy
   assert.deepEqual((await runner.call("/f")).json, []);
 });
 
-test("a missing function is 422 and says which there are", async (t) => {
+test("an assign of a missing function answers 422 with the existing functions", async (t) => {
   const runner = await startSpare(t, two);
   const { status, json } = await runner.assign({ function: "h" });
   assert.deepEqual([status, json.error.name, json.error.hint], [422, "FunctionNotFound", "functions here: f, g"]);
 });
 
-test("priming reports every module's failure with its place, and loads the others", async (t) => {
+test("priming reports each failed module with its location and loads the others", async (t) => {
   const runner = await startSpare(t, {
     "good.js": "exports.good = (q, s) => s.send('good')",
     "cjs.js": "const a = 1;\n\nconst b = ;\n",
@@ -93,13 +93,13 @@ test("priming reports every module's failure with its place, and loads the other
   assert.equal((await runner.call("/good")).text, "good");
 });
 
-test("a function whose module failed is 422 with that failure", async (t) => {
+test("an assign of a function whose module failed answers 422 with that failure", async (t) => {
   const runner = await startSpare(t, { "index.js": "exports.f = () => {};\nnope();" });
   const { status, json } = await runner.assign({ function: "f" });
   assert.deepEqual([status, json.error.name, json.error.line], [422, "ReferenceError", 2]);
 });
 
-test("printed lines, done and errors arrive as events tied to their request", async (t) => {
+test("printed lines, ends and errors arrive as events with their request", async (t) => {
   const runner = await startBound(
     t,
     `exports.f = async (q, s) => { console.log("one\\ntwo"); console.error("bad"); process.stdout.write("half"); await null; if (q.query.fail) throw new Error("told"); s.status(201).send() }`,
@@ -118,7 +118,7 @@ test("printed lines, done and errors arrive as events tied to their request", as
   assert.equal(runner.out + runner.err, "");
 });
 
-test("a line that is written in pieces is one line, and ends with its request at the latest", async (t) => {
+test("a line written in pieces is one line and ends at the latest with its request", async (t) => {
   const pieces = `const wait = (ms) => new Promise((r) => setTimeout(r, ms)); const w = (text) => process.stdout.write(text);
     exports.f = async (q, s) => {
       for (const piece of ["down", "load", "ing ", "done\\nnext"]) { w(piece); await wait(q.query.ms ?? 150); }
@@ -143,7 +143,7 @@ test("an unfinished line is not lost when the process ends", async (t) => {
   assert.match(runner.out, /^half$/m);
 });
 
-test("events are kept within bounds while the platform does not take them", async (t) => {
+test("buffered events are bounded while the platform does not read them", async (t) => {
   const runner = await startBound(t, `exports.f = (q, s) => { for (let i = 0; i < 60_000; i++) console.log(i); s.end() }`);
   const { res, all, find } = await runner.events();
   res.pause();
@@ -157,7 +157,7 @@ test("events are kept within bounds while the platform does not take them", asyn
   assert.equal(lines + count, 60_000);
 });
 
-test("requests run one at a time, in order, unless the platform says more", async (t) => {
+test("requests run one at a time in order unless the platform sets a concurrency", async (t) => {
   const source = `let now = 0, most = 0; exports.f = async (q, s) => { most = Math.max(most, ++now); await new Promise((r) => setTimeout(r, 20)); now--; s.json(most) }`;
   const one = await startBound(t, source);
   const serial = await Promise.all([1, 2, 3].map(() => one.call("/f")));
@@ -167,7 +167,7 @@ test("requests run one at a time, in order, unless the platform says more", asyn
   assert.equal((await many.call("/f")).json, 3);
 });
 
-test("idle answers once a handler whose client left has settled", async (t) => {
+test("the idle call answers once a handler whose client disconnected has settled", async (t) => {
   const runner = await startBound(t, `exports.f = async (q, s) => { s.write("x"); await new Promise((r) => s.on("close", r)); await new Promise((r) => setTimeout(r, 50)); console.log("settled") }`);
   const events = await runner.events();
   /** @type {any} */
@@ -192,9 +192,9 @@ test("a timeout is answered 504 and ends the process", async (t) => {
 
 for (const [what, code] of [
   ["an exception in a timer", `setTimeout(() => { throw new Error("lost") }, 5)`],
-  ["a rejection nobody handles", `Promise.reject(new Error("lost"))`],
+  ["an unhandled rejection", `Promise.reject(new Error("lost"))`],
 ]) {
-  test(`${what} is answered 500, reported with its request, and ends the process`, async (t) => {
+  test(`${what} answers 500, is reported with its request and ends the process`, async (t) => {
     const runner = await startBound(t, `exports.f = () => new Promise(() => { ${code} })`);
     const events = await runner.events();
     const { status, json } = await runner.call("/f", { headers: { "x-fnlocal-request-id": "r9" } });
@@ -205,7 +205,7 @@ for (const [what, code] of [
   });
 }
 
-test("process.exit says who called it, and lets no printed line be lost", async (t) => {
+test("process.exit is reported with its call site and loses no printed line", async (t) => {
   const runner = await startBound(t, `exports.f = () => {\n console.log("last words");\n process.exit(3);\n}`);
   await runner.call("/f", { headers: { "x-fnlocal-request-id": "r1" } }).catch(() => {});
   assert.equal(await runner.exited, 3);
@@ -223,7 +223,7 @@ test("SIGTERM lets the running invocation finish, then ends with 0", async (t) =
   assert.equal(await runner.exited, 0);
 });
 
-test("a first line of stdin that is no token is an error", async (t) => {
+test("a first line of stdin that is not a token is an error", async (t) => {
   const code = folder({ "index.js": "" });
   const env = { FNLOCAL_DIAL: `${code}/s`, PATH: process.env.PATH ?? "" };
   const child = spawn(process.execPath, [BUNDLE, "--instance"], { cwd: code, env, stdio: ["pipe", "ignore", "pipe"] });
@@ -235,13 +235,13 @@ test("a first line of stdin that is no token is an error", async (t) => {
   assert.deepEqual([exit, err.trim()], [2, "the first line of stdin has more than 256 bytes"]);
 });
 
-test("the end of stdin ends an instance", async (t) => {
+test("an instance ends when its stdin closes", async (t) => {
   const runner = await startSpare(t, {});
   runner.child.stdin.end();
   assert.equal(await runner.exited, 0);
 });
 
-test("a function named at start is bound without an assign, and a broken one ends the process", async (t) => {
+test("a function named at start is bound without an assign, and a broken one ends the process with its error", async (t) => {
   const env = { FNLOCAL_FUNCTION: "g", FNLOCAL_CODE: ".", FNLOCAL_ENTRIES: "index.js" };
   const runner = await startSpare(t, two, env);
   assert.equal((await runner.call("/g")).json, 1);
@@ -250,7 +250,7 @@ test("a function named at start is bound without an assign, and a broken one end
   await assert.rejects(start(t, broken, { env }), /SyntaxError[^]*index\.js:1:13/);
 });
 
-test("a stack of bundled code is that of the files it was made from", async (t) => {
+test("stacks of bundled code are mapped to the source files", async (t) => {
   const { build } = await import("esbuild");
   const source = `import { fail } from "./lib/deep.ts";\nexport const f = (q: any, s: any) => {\n  fail(q.query.why as string);\n};\n`;
   const files = { "src/index.ts": source, "src/lib/deep.ts": "// first\n\nexport function fail(why: string): never {\n  throw new TypeError(why);\n}\n" };
@@ -266,7 +266,7 @@ test("a stack of bundled code is that of the files it was made from", async (t) 
   assert.match(error.frame, /> 4 \|   throw new TypeError/);
 });
 
-test("frames of a stack that a function prints are those of its source, from the code's folder on", async (t) => {
+test("stack frames printed by a function are mapped to its sources, relative to the code folder", async (t) => {
   const { build } = await import("esbuild");
   const source = `import { fail } from "./lib/deep.ts";\nexport const f = (q: any, s: any) => {\n  try { fail("lost"); } catch (error: any) {\n    console.error(error);\n    console.log(Object.assign(error, { code: 7 }));\n  }\n  s.send();\n};\n`;
   const files = { "src/index.ts": source, "src/lib/deep.ts": "// first\n\nexport function fail(why: string): never {\n  throw new TypeError(why);\n}\n" };
@@ -285,7 +285,7 @@ test("frames of a stack that a function prints are those of its source, from the
   assert.ok(lines.includes("  code: 7") && lines.includes("}"), lines.join("\n"));
 });
 
-test("a file that webpack names is found above its bundle, or told by its name in the package", async (t) => {
+test("a webpack source path is resolved to a file above the bundle or to its name in the package", async (t) => {
   const { build } = await import("esbuild");
   const { readFileSync, writeFileSync, rmSync } = await import("node:fs");
   const source = "// first\nexport const f = () => {\n  throw new TypeError('lost');\n};\n";
@@ -306,7 +306,7 @@ test("a file that webpack names is found above its bundle, or told by its name i
   }
 });
 
-test("a file that webpack names and nobody has leaves the frame as it is", async (t) => {
+test("a webpack source path that cannot be resolved leaves the frame unchanged", async (t) => {
   const { build } = await import("esbuild");
   const { readFileSync, writeFileSync, rmSync } = await import("node:fs");
   const runner = await startSpare(t, { "package.json": "{}", "src/index.ts": "export const f = () => { throw new TypeError('lost'); };\n" });

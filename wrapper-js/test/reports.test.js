@@ -10,7 +10,7 @@ function crashes(runner) {
   return lines.map((line) => JSON.parse(line.slice("fnlocal: crash ".length)));
 }
 
-test("a line of 8 MB is cut between characters, says so, and the next one follows", async (t) => {
+test("a line of 8 MB is cut between characters with a note, and the next one follows", async (t) => {
   const runner = await startBound(t, `exports.f = (q, s) => { console.log("x" + "ü".repeat(4_000_000)); console.log("next"); s.end() }`);
   const events = await runner.events();
   await runner.call("/f");
@@ -27,13 +27,13 @@ for (const [what, code] of [
   ["causes without end", `const e = new Error("m"); e.cause = e; throw e`],
   ["a long chain of causes", `let e = new Error("m".repeat(100_000)); for (let i = 0; i < 1000; i++) e = new Error("m".repeat(100_000), { cause: e }); throw e`],
   ["getters that throw", `throw Object.defineProperties(new Error("m"), Object.fromEntries(["message", "stack", "name", "cause", "hint", "code"].map((k) => [k, { get() { throw new Error("no") } }])))`],
-  ["a hint that is no text", `throw Object.assign(new Error("m"), { hint: { a: 1 }, name: 7, message: null })`],
+  ["a hint that is not text", `throw Object.assign(new Error("m"), { hint: { a: 1 }, name: 7, message: null })`],
   ["a stack with a line beyond all numbers", `const e = new Error("m"); e.stack = "Error: m\\n    at f (" + __filename + ":99999999999999999999:1)"; throw e`],
   ["an object without a prototype", `throw Object.create(null)`],
   ["a proxy that throws", `throw new Proxy({}, { get() { throw 1 }, has() { throw 1 }, getPrototypeOf() { throw 1 } })`],
   ["a symbol", `throw Symbol("s")`],
 ]) {
-  test(`an error with ${what} is reported within bounds, and what follows is, too`, async (t) => {
+  test(`an error with ${what} is reported within bounds, and so are later errors`, async (t) => {
     const runner = await startBound(t, `exports.f = (q, s) => { if (q.query.ok) { console.log("next"); return s.end() } ${code} }`);
     const events = await runner.events();
     assert.equal((await runner.call("/f")).status, 500);
@@ -49,7 +49,7 @@ for (const [what, code] of [
   });
 }
 
-test("a message of 2 MB leaves the place of the error", async (t) => {
+test("an error message of 2 MB does not hide the location of the error", async (t) => {
   const runner = await startBound(t, `exports.f = () => {\n  throw new Error("m".repeat(2_000_000));\n};`);
   const events = await runner.events();
   await runner.call("/f");
@@ -61,12 +61,12 @@ for (const [what, code, message] of [
   ["an error thrown after the answer", `s.send("ok"); setImmediate(() => {\n throw new TypeError("late") })`, "late"],
   ["an error thrown in the tick after the answer", `s.send("ok"); process.nextTick(() => {\n throw new TypeError("late") })`, "late"],
   ["a rejection after the answer", `s.send("ok"); setTimeout(() => {\n Promise.reject(new TypeError("late")) }, 5)`, "late"],
-  ["an error event nobody listens to", `s.send("ok"); setImmediate(() => new (require("events"))().emit("error",\n new TypeError("late")))`, "late"],
+  ["an unhandled error event", `s.send("ok"); setImmediate(() => new (require("events"))().emit("error",\n new TypeError("late")))`, "late"],
   ["a stack that overflows after the answer", `s.send("ok"); setImmediate(() => {\n const g = () => g() + 1; g() })`, "Maximum call stack size exceeded"],
   ["a message of control characters", `s.send("ok"); setImmediate(() => {\n throw new TypeError("\\0".repeat(50_000)) })`, undefined],
 ]) {
   for (const followed of [true, false]) {
-    test(`${what} is told on stderr before the end, ${followed ? "and once more as an event" : "although nobody takes events"}`, async (t) => {
+    test(`${what} is reported on stderr before the process ends, ${followed ? "and also as an event" : "even if no event reader is connected"}`, async (t) => {
       const runner = await startBound(t, `exports.f = (q, s) => { ${code} }`);
       const events = followed ? await runner.events() : undefined;
       await runner.call("/f", { headers: { "x-fnlocal-request-id": "r1" } }).catch(() => {});
@@ -82,7 +82,7 @@ for (const [what, code, message] of [
   }
 }
 
-test("an address that is taken at import is told with its place before the end", async (t) => {
+test("an address in use at import is reported with its location before the process ends", async (t) => {
   const source = `const { createServer } = require("http");\nconst one = createServer().listen(0, () => {\n  createServer().listen(one.address().port);\n});\nexports.f = () => {};`;
   const runner = await startSpare(t, { "index.js": source });
   await runner.events();
@@ -94,7 +94,7 @@ test("an address that is taken at import is told with its place before the end",
 });
 
 for (const call of ["exit(1)", "abort()", "kill(process.pid, 'SIGKILL')"]) {
-  test(`process.${call} says who called it`, async (t) => {
+  test(`process.${call} is reported with its call site`, async (t) => {
     const runner = await startBound(t, `exports.f = () => {\n process.${call};\n}`);
     await runner.call("/f", { headers: { "x-fnlocal-request-id": "r1" } }).catch(() => {});
     await runner.exited;

@@ -24,7 +24,7 @@ async function upgrade(runner, path, headers = offer) {
   return Promise.race([once(req, "upgrade"), once(req, "response")]);
 }
 
-test("an upgrade handler gets Node's own arguments and the path below its name", async (t) => {
+test("an upgrade handler gets the arguments of Node.js and the path below its name", async (t) => {
   const runner = await start(t, { "index.js": source });
   const [res, socket, head] = await upgrade(runner, "/f/room");
   assert.equal(res.statusCode, 101);
@@ -35,20 +35,20 @@ test("an upgrade handler gets Node's own arguments and the path below its name",
   socket.destroy();
 });
 
-test("an upgrade handler that fails or keeps silent is answered with a problem", async (t) => {
+test("an upgrade handler that fails or never answers produces a problem response", async (t) => {
   const runner = await start(t, { "index.js": source });
   assert.equal((await upgrade(runner, "/f/throw"))[0].statusCode, 500);
   assert.equal((await upgrade(runner, "/f/never"))[0].statusCode, 504);
 });
 
-test("a function without an upgrade handler answers such requests as any other", async (t) => {
+test("a function without an upgrade handler answers upgrade requests like any other", async (t) => {
   const runner = await start(t, { "index.js": source });
   const [res] = await upgrade(runner, "/g", { connection: "Upgrade, HTTP2-Settings", upgrade: "h2c" });
   assert.equal(res.statusCode, 200);
   assert.equal((await runner.call("/f")).status, 426);
 });
 
-test("lines printed for a socket belong to its request, and its end is the invocation's", async (t) => {
+test("lines printed for a socket belong to its request, and closing it ends the invocation", async (t) => {
   const runner = await startBound(t, source, { concurrency: 2 });
   const events = await runner.events();
   const sockets = [];

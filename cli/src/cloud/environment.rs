@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn defaults_that_are_described_are_those_in_use() {
+    fn the_documented_environment_defaults_are_those_in_use() {
         let described = fnlocal_project::described_defaults("EnvConfig");
         let described: EnvConfig = serde_json::from_value(described).unwrap();
         assert_eq!(

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_is_bounded_private_and_its_last_lines_are_found() {
+    fn the_diagnosis_log_is_private_and_bounded_and_returns_its_last_lines() {
         let folder = tempfile::tempdir().unwrap();
         let mut file = RotatingFile::open(folder.path()).unwrap();
         let mut other = RotatingFile::open(folder.path()).unwrap();
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_in_its_place_is_refused_and_what_it_leads_to_stays() {
+    fn a_symlink_in_place_of_the_diagnosis_log_is_refused_and_its_target_is_untouched() {
         let folder = tempfile::tempdir().unwrap();
         let outside = folder.path().join("outside");
         std::fs::write(&outside, "as it was").unwrap();

@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_are_named_without_the_prefix_of_their_crates() {
+    fn a_filter_names_parts_without_their_crate_prefix() {
         assert_eq!(
             of("gateway=debug, runtime=trace"),
             "warn,fnlocal_gateway=debug,fnlocal_runtime=trace"
@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn verbosity_is_of_fnlocal_and_the_filter_adds_to_it() {
+    fn verbosity_applies_to_fnlocal_crates_and_the_filter_extends_it() {
         assert_eq!(directives("", 0, false).unwrap(), None);
         let both = directives("hyper=debug", 2, false).unwrap().unwrap();
         assert_eq!(both, "warn,fnlocal=debug,hyper=debug");
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_no_sense_is_an_error_with_a_hint() {
+    fn an_invalid_filter_is_an_error_with_a_hint() {
         for (text, hint) in [
             ("gatewey=debug", "`gateway`"),
             ("gateway=loud", "levels are"),
@@ -189,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_filter_becomes_is_understood() {
+    fn an_expanded_filter_parses_as_a_tracing_filter() {
         for text in [
             "debug",
             "cli=info",

@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn credentials_queries_and_quoted_lines_go() {
+    fn credentials_queries_and_quoted_lines_are_redacted() {
         let redactor = Redactor {
             values: vec!["s3cret-value".to_owned()],
         };

@@ -20,26 +20,26 @@ fn check(file: &str, wanted: &str) {
 }
 
 #[test]
-fn the_reference_of_commands_is_what_the_program_understands() {
+fn the_command_reference_matches_the_argument_parser() {
     check("docs/reference/commands.md", &commands::write());
 }
 
 #[test]
-fn the_reference_of_headers_is_what_the_code_names() {
+fn the_header_reference_matches_the_code() {
     check("docs/reference/headers.md", &facts::headers());
 }
 
 #[test]
-fn the_reference_of_exit_codes_is_what_the_program_ends_with() {
+fn the_exit_code_reference_matches_the_code() {
     check("docs/reference/exit-codes.md", &facts::exit_codes());
 }
 
 #[test]
-fn the_reference_of_refusals_is_what_the_gateway_answers() {
+fn the_refusal_reference_matches_the_gateway() {
     check("docs/reference/refusals.md", &facts::refusals());
 }
 
 #[test]
-fn the_reference_of_errors_has_every_error_and_its_hint() {
+fn the_error_reference_lists_every_error_and_hint() {
     check("docs/reference/errors.md", &errors::write());
 }

@@ -203,7 +203,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn phases_are_read_in_their_order() {
+    fn server_timing_phases_keep_their_order() {
         let header = "queue;dur=0.1, boot;desc=\"x\";dur=20, odd, handler;dur=2.8";
         let read = phases(header);
         assert_eq!(read, [("queue", 0.1), ("boot", 20.0), ("handler", 2.8)]);

@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_told_as_what_it_looks_like() {
+    fn the_content_type_is_detected_from_the_body() {
         assert_eq!(kind(br#"{"amount": 10}"#), "application/json");
         assert_eq!(kind(b"amount=10"), "text/plain; charset=utf-8");
         assert_eq!(kind(&[0xff, 0xfe]), "application/octet-stream");

@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn what_comes_late_is_given_before_what_was_after_it() {
+    fn records_that_arrive_late_are_printed_in_the_order_of_their_times() {
         let mut order = RecordOrder::default();
         let begin = Instant::now();
         let mut come = |after: u64, at: Option<u64>, text: &str| {
@@ -136,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn more_than_can_be_held_are_given_at_once() {
+    fn records_beyond_the_buffer_limit_are_printed_immediately() {
         let mut order = RecordOrder::default();
         let now = Instant::now();
         for number in 0..MAX_HELD as u64 + 3 {

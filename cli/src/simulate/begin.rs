@@ -29,7 +29,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_time_may_name_its_zone_or_be_of_utc() {
+    fn a_start_time_is_utc_unless_it_names_a_time_zone() {
         let noon = begin("2026-11-27T11:30Z").unwrap();
         assert_eq!(begin("2026-11-27T17:00[Asia/Kolkata]").unwrap(), noon);
         assert_eq!(begin("2026-11-27T11:30").unwrap(), noon);

@@ -260,7 +260,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn steps_are_round() {
+    fn chart_steps_are_round_numbers() {
         for (wanted, step) in [
             (0.0, 1.0),
             (0.7, 1.0),
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chart_of_nothing_is_a_chart() {
+    fn an_empty_series_renders_a_valid_chart() {
         for style in [
             ChartStyle::Lines,
             ChartStyle::Logarithmic,

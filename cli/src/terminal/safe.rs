@@ -223,7 +223,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_terminal_would_obey_is_seen_instead() {
+    fn terminal_control_sequences_are_shown_as_escapes() {
         let hostile = "a\x1b]0;title\x07b\x1b[2Jc\u{9b}31md\x7fe\rf\x08g\u{0}";
         assert_eq!(
             lines(hostile, None),
@@ -234,7 +234,7 @@ mod tests {
     }
 
     #[test]
-    fn text_that_is_shown_in_another_order_or_not_at_all_is_seen() {
+    fn bidirectional_and_invisible_characters_are_shown_as_escapes() {
         let hostile = "\u{202e}abc\u{2066}\u{200b}\u{feff}\u{e0041}";
         assert_eq!(
             lines(hostile, None),
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[test]
-    fn ordinary_text_of_any_script_stays() {
+    fn ordinary_text_of_any_script_is_unchanged() {
         let text = "déjà\t漢字 👩\u{200d}💻 نص\nשלום\n";
         assert!(matches!(lines(text, Some(80)), Cow::Borrowed(_)));
         assert!(matches!(json(text.trim_end_matches('\t')), Cow::Owned(_)));
@@ -251,7 +251,7 @@ mod tests {
     }
 
     #[test]
-    fn colours_pass_and_end_with_their_line() {
+    fn colours_are_kept_and_reset_at_the_end_of_the_line() {
         assert_eq!(
             lines("\x1b[1;31mred\nno\n", None),
             "\x1b[1;31mred\x1b[0m\nno\n"
@@ -262,7 +262,7 @@ mod tests {
     }
 
     #[test]
-    fn what_hides_text_is_no_colour() {
+    fn sequences_that_hide_text_or_are_invalid_are_not_treated_as_colours() {
         for hostile in [
             "\x1b[8m",
             "\x1b[5m",
@@ -278,19 +278,19 @@ mod tests {
     }
 
     #[test]
-    fn a_name_stays_on_its_line_and_has_no_colour() {
+    fn a_name_is_kept_on_one_line_without_colours() {
         assert_eq!(one_line("a\n\x1b[31mb\tc"), r"a\n\x1b[31mb\tc");
         assert_eq!(printed_line("\x1b[31ma\nb\r"), "\x1b[31ma\\nb");
     }
 
     #[test]
-    fn a_long_line_is_cut_where_it_is_too_long() {
+    fn a_long_line_is_truncated_with_the_number_of_bytes_cut() {
         assert_eq!(lines("abcdef\ngh\n", Some(3)), "abc… 3 more bytes\ngh\n");
         assert_eq!(lines("abc\n", Some(3)), "abc\n");
     }
 
     #[test]
-    fn json_means_the_same() {
+    fn escaped_json_parses_to_the_same_value() {
         let value = serde_json::json!({"a": "\u{9b}\x7f\u{202e}\u{e0041}\x1b", "b": ["ü"]});
         let text = format!("{value}\n");
         let safe = json(&text);
@@ -305,7 +305,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_are_shown_wherever_the_stream_is_cut() {
+    fn binary_output_is_escaped_the_same_wherever_the_stream_is_split() {
         let whole = "é漢👩\x1b[2J\r\nend".as_bytes();
         for at in 0..whole.len() {
             let mut bytes = Bytes::default();

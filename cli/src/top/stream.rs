@@ -157,7 +157,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_read_by_their_kind_and_others_are_left() {
+    fn known_events_are_parsed_and_unknown_ones_are_ignored() {
         let event = "event: records\ndata: {\"skipped\":0,\"records\":[{\"kind\":\"line\",\
                      \"text\":\"hi\"}]}\n\n";
         let Some(StreamEvent::Records(records)) = parse(event) else {

@@ -30,7 +30,7 @@ fn images_of(project: &str) -> String {
 }
 
 #[test]
-fn what_is_kept_for_a_project_is_removed_and_nothing_else() {
+fn clean_removes_a_projects_containers_images_and_state_only() {
     let name = format!("cleaned-{}", std::process::id());
     let code = "exports.hi = (req, res) => res.send('hi');";
     let config = format!("name = \"{name}\"\n");

@@ -38,7 +38,7 @@ fn connect(dev: &Dev) -> TcpStream {
 }
 
 #[test]
-fn a_refused_upload_is_taken_so_that_its_sender_reads_why() {
+fn the_body_of_a_refused_upload_is_read_so_that_the_client_gets_the_answer() {
     let (_folder, dev) = start("");
     let mut stream = connect(&dev);
     let body = vec![b'x'; 8 << 20];
@@ -59,7 +59,7 @@ fn a_refused_upload_is_taken_so_that_its_sender_reads_why() {
 }
 
 #[test]
-fn every_address_a_request_came_by_is_passed_on() {
+fn every_forwarded_for_address_is_passed_to_the_function() {
     let (_folder, dev) = start("");
     let mut stream = connect(&dev);
     let request = b"GET /headers HTTP/1.1\r\nhost: localhost\r\nx-forwarded-for: 10.0.0.1\r\n\
@@ -75,7 +75,7 @@ fn every_address_a_request_came_by_is_passed_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_opens_no_window_does_not_keep_its_instance() {
+async fn a_client_with_a_closed_http2_window_does_not_hold_its_instance() {
     let limits = "[limits]\nidle_timeout = \"1s\"\n[functions.much]\nmax_instances = 1\n";
     let (_folder, dev) = start(limits);
     let ask = async |window: u32| {
@@ -104,7 +104,7 @@ async fn a_client_that_opens_no_window_does_not_keep_its_instance() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_answer_over_its_limit_is_refused_or_cut() {
+async fn a_response_over_its_limit_is_refused_or_cut_off() {
     let limits = "[functions.much]\nresponse_limit = \"1MB\"\n\
         [functions.other]\nresponse_limit = \"4B\"\n";
     let (_folder, dev) = start(limits);
@@ -123,7 +123,7 @@ async fn an_answer_over_its_limit_is_refused_or_cut() {
 }
 
 #[test]
-fn more_clients_than_open_files_wait_without_harm() {
+fn more_clients_than_open_files_do_not_break_the_gateway() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let mut command = Command::new("sh");
     command

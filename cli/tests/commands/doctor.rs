@@ -47,7 +47,7 @@ fn finding<'a>(findings: &'a [Value], what: &str) -> &'a Value {
 }
 
 #[test]
-fn a_machine_that_is_well_is_described() {
+fn doctor_describes_a_healthy_machine() {
     let folder = Folder::example("hello");
     let (code, findings) = doctor(&folder, &[]);
     assert_eq!(code, 0, "{findings:#?}");
@@ -73,7 +73,7 @@ fn a_machine_that_is_well_is_described() {
 }
 
 #[test]
-fn what_is_not_well_comes_with_a_fix() {
+fn every_problem_comes_with_a_fix() {
     let folder = Folder::new(&[]);
     let nowhere = [("DOCKER_HOST", "tcp://127.0.0.1:1"), ("PATH", "")];
     let (code, findings) = doctor(&folder, &nowhere);
@@ -86,7 +86,7 @@ fn what_is_not_well_comes_with_a_fix() {
 }
 
 #[test]
-fn a_port_in_use_is_odd_but_no_end() {
+fn a_port_in_use_is_a_warning_and_not_a_failure() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let folder = Folder::example("hello");
@@ -99,7 +99,7 @@ fn a_port_in_use_is_odd_but_no_end() {
 }
 
 #[test]
-fn an_engine_that_is_down_comes_with_the_way_to_start_it() {
+fn a_stopped_engine_is_reported_with_the_command_that_starts_it() {
     let folder = Folder::example("hello");
     let socket = folder.path().join("d.sock");
     // The socket that a killed engine leaves behind.
@@ -114,7 +114,7 @@ fn an_engine_that_is_down_comes_with_the_way_to_start_it() {
 }
 
 #[test]
-fn a_socket_one_may_not_use_comes_with_the_group_to_join() {
+fn a_socket_without_permission_is_reported_with_the_group_to_join() {
     let folder = Folder::example("hello");
     let open = std::fs::Permissions::from_mode(0o755);
     std::fs::set_permissions(folder.path(), open).unwrap();
@@ -141,7 +141,7 @@ fn a_socket_one_may_not_use_comes_with_the_group_to_join() {
 }
 
 #[test]
-fn an_old_engine_is_named_with_the_version_that_will_do() {
+fn an_old_engine_is_reported_with_the_minimum_version() {
     let folder = Folder::example("hello");
     let socket = folder.path().join("d.sock");
     let engine = UnixListener::bind(&socket).unwrap();
@@ -175,7 +175,7 @@ fn an_old_engine_is_named_with_the_version_that_will_do() {
 }
 
 #[test]
-fn a_full_disk_is_bad_and_says_what_can_go() {
+fn a_full_disk_is_a_failure_with_a_hint_to_run_clean() {
     let folder = Folder::new(&[]);
     // A mount of its own, which ends with the process.
     let mut command = Command::new("unshare");
@@ -197,7 +197,7 @@ fn a_full_disk_is_bad_and_says_what_can_go() {
 }
 
 #[test]
-fn a_port_of_the_projects_own_fnlocal_is_no_trouble() {
+fn a_port_used_by_the_projects_own_dev_is_not_a_problem() {
     let folder = Folder::example("hello");
     let dev = crate::support::Dev::start_with(&folder, &["--runtime", "process"]);
     let port = dev.port();
@@ -223,7 +223,7 @@ fn with_aws(folder: &Folder, more: &[(&str, &str)]) -> Vec<Value> {
 }
 
 #[test]
-fn aws_is_asked_who_we_are_only_where_credentials_are_set() {
+fn doctor_asks_aws_for_the_caller_identity_only_if_credentials_are_set() {
     let folder = Folder::example("hello");
     let silent = with_aws(&folder, &[]);
     assert!(

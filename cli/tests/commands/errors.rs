@@ -4,7 +4,7 @@
 use crate::support::{Folder, fnlocal};
 
 #[test]
-fn a_folder_without_functions_shows_how_to_write_one() {
+fn a_folder_without_functions_is_an_error_that_shows_how_to_write_one() {
     let folder = Folder::new(&[]);
     let (code, _, stderr) = fnlocal(&["build", folder.path().to_str().unwrap()]);
     assert_eq!(code, 64, "{stderr}");
@@ -16,7 +16,7 @@ fn a_folder_without_functions_shows_how_to_write_one() {
 }
 
 #[test]
-fn settings_of_a_node_that_are_none_are_refused_with_where_they_come_from() {
+fn invalid_node_settings_are_refused_with_a_hint_to_promote() {
     let folder = Folder::new(&[("node.json", "{\"schema\": 1}")]);
     let file = folder.path().join("node.json");
     let (code, _, stderr) = fnlocal(&["node", "--settings", file.to_str().unwrap()]);
@@ -26,7 +26,7 @@ fn settings_of_a_node_that_are_none_are_refused_with_where_they_come_from() {
 }
 
 #[test]
-fn an_unknown_key_is_shown_where_it_stands_with_the_nearest_name() {
+fn an_unknown_key_is_shown_with_its_line_and_the_nearest_key() {
     let toml = "name = \"x\"\n[functions.a]\ntimeuot = \"1s\"\n";
     let folder = Folder::new(&[("index.js", "exports.a = () => {}"), ("fnlocal.toml", toml)]);
     let (code, _, stderr) = fnlocal(&["dev", folder.path().to_str().unwrap()]);
@@ -39,7 +39,7 @@ fn an_unknown_key_is_shown_where_it_stands_with_the_nearest_name() {
 }
 
 #[test]
-fn a_port_in_use_is_named_with_a_way_out() {
+fn a_port_in_use_is_an_error_that_names_the_port_option() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let folder = Folder::new(&[("index.js", "exports.a = () => {}")]);
@@ -53,7 +53,7 @@ fn a_port_in_use_is_named_with_a_way_out() {
 }
 
 #[test]
-fn an_engine_that_does_not_answer_is_said_with_what_to_do() {
+fn an_unreachable_engine_is_an_error_with_a_hint() {
     let folder = Folder::new(&[("index.js", "exports.a = () => {}")]);
     let mut command = crate::support::command(folder.path(), &["--runtime", "docker"]);
     command.env("DOCKER_HOST", "unix:///nowhere/docker.sock");
@@ -67,14 +67,14 @@ fn an_engine_that_does_not_answer_is_said_with_what_to_do() {
 }
 
 #[test]
-fn wrong_words_on_the_command_line_exit_with_2() {
+fn an_unknown_command_exits_with_2_and_names_the_nearest() {
     let (code, _, stderr) = fnlocal(&["devv"]);
     assert_eq!(code, 2);
     assert!(stderr.contains("'dev'"), "{stderr}");
 }
 
 #[test]
-fn the_schema_is_json() {
+fn the_schema_command_prints_json() {
     let (code, stdout, _) = fnlocal(&["schema"]);
     assert_eq!(code, 0);
     let schema: serde_json::Value = serde_json::from_str(&stdout).unwrap();

@@ -25,7 +25,7 @@ fn invoke(folder: &Folder, args: &[&str]) -> (i32, String, String) {
 }
 
 #[test]
-fn every_template_runs_at_once_and_answers() {
+fn every_init_template_serves_without_changes() {
     for (template, function) in [
         ("js", "hello"),
         ("ts", "hello"),
@@ -50,7 +50,7 @@ fn every_template_runs_at_once_and_answers() {
 }
 
 #[test]
-fn init_overwrites_nothing_and_then_writes_nothing() {
+fn init_overwrites_no_file_and_writes_nothing_when_refused() {
     let folder = Folder::new(&[("package.json", "{}"), (".gitignore", "mine")]);
     let (code, _, err) = fnlocal(&["init", path(&folder)]);
     assert_eq!(code, 1);
@@ -75,7 +75,7 @@ exports.never = (req, res) => res.socket.destroy();
 ";
 
 #[test]
-fn invoke_sends_what_it_is_told_and_says_what_it_cost() {
+fn invoke_sends_its_arguments_and_prints_status_and_timing() {
     let folder = Folder::new(&[("index.js", ECHO), ("bid.json", r#"{"amount": 3}"#)]);
     let _dev = Dev::start_with(&folder, PROCESS);
     let echoed = |args: &[&str]| -> Value {
@@ -114,7 +114,7 @@ fn invoke_sends_what_it_is_told_and_says_what_it_cost() {
 }
 
 #[test]
-fn invoke_tells_cold_from_warm_and_fails_as_the_function_does() {
+fn invoke_reports_cold_and_warm_starts_and_fails_if_the_function_fails() {
     let folder = Folder::new(&[("index.js", ECHO)]);
     let _dev = Dev::start_with(&folder, PROCESS);
     let json = |args: &[&str]| -> (i32, Value) {
@@ -140,7 +140,7 @@ fn invoke_tells_cold_from_warm_and_fails_as_the_function_does() {
 }
 
 #[test]
-fn a_name_that_is_nearly_right_is_answered_with_the_right_one() {
+fn a_misspelled_function_or_command_is_answered_with_the_nearest_name() {
     let folder = Folder::new(&[("index.js", ECHO)]);
     let _dev = Dev::start_with(&folder, PROCESS);
     let (code, out, err) = invoke(&folder, &["ehco"]);
@@ -154,7 +154,7 @@ fn a_name_that_is_nearly_right_is_answered_with_the_right_one() {
 }
 
 #[test]
-fn what_needs_a_running_fnlocal_says_how_to_start_one() {
+fn commands_that_need_a_running_dev_say_how_to_start_one() {
     let folder = Folder::new(&[("index.js", ECHO)]);
     for command in [&["invoke", "echo"][..], &["ps"], &["open"], &["top"]] {
         let args = [command, &["--folder", path(&folder)]].concat();
@@ -165,7 +165,7 @@ fn what_needs_a_running_fnlocal_says_how_to_start_one() {
 }
 
 #[test]
-fn ps_shows_the_functions_with_instances_queue_and_memory() {
+fn ps_shows_functions_with_instances_and_memory() {
     let folder = Folder::new(&[("index.js", ECHO)]);
     let dev = Dev::start_with(&folder, PROCESS);
     assert_eq!(invoke(&folder, &["echo"]).0, 0);
@@ -189,7 +189,7 @@ fn ps_shows_the_functions_with_instances_queue_and_memory() {
 }
 
 #[test]
-fn open_prints_the_dashboards_address_with_the_runs_token() {
+fn open_prints_the_dashboard_url_with_the_token_of_the_run() {
     let folder = Folder::new(&[("index.js", ECHO)]);
     let dev = Dev::start_with(&folder, PROCESS);
     let (code, out, _) = fnlocal(&["open", "--print", "--folder", path(&folder)]);
@@ -203,7 +203,7 @@ fn open_prints_the_dashboards_address_with_the_runs_token() {
 }
 
 #[test]
-fn every_shell_gets_completions_and_bash_can_read_its_own() {
+fn every_shell_gets_completions_and_bash_completes_with_them() {
     for shell in ["bash", "zsh", "fish", "elvish", "powershell"] {
         let (code, out, _) = fnlocal(&["completions", shell]);
         assert_eq!(code, 0);

@@ -262,7 +262,7 @@ fn releases(folder: &Folder) -> Vec<String> {
 }
 
 #[test]
-fn every_example_does_what_the_help_says_it_does() {
+fn every_help_example_runs_as_documented() {
     let folder = project();
     let releases = releases(&folder);
     let (code, said) = run(

@@ -27,7 +27,7 @@ fn cargo_and_npm_agree_on_the_version() {
 }
 
 #[test]
-fn an_archive_holds_the_binary_its_pages_and_completions_and_a_checksum() {
+fn an_archive_contains_the_binary_man_pages_and_completions_and_has_a_checksum() {
     let folder = tempfile::tempdir().unwrap();
     let out = folder.path().to_str().unwrap();
     let name = "fnlocal-test";

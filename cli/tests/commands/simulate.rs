@@ -37,7 +37,7 @@ fn html_to(page: &std::path::Path) -> [&str; 2] {
 }
 
 #[test]
-fn a_spike_is_shown_in_a_table_and_on_a_page() {
+fn a_spike_is_reported_in_a_table_and_on_an_html_page() {
     let folder = prod();
     let page = folder.path().join("out.html");
     let spike = [
@@ -70,7 +70,7 @@ fn a_spike_is_shown_in_a_table_and_on_a_page() {
 }
 
 #[test]
-fn the_same_seed_gives_the_same_bytes() {
+fn the_same_seed_produces_the_same_report() {
     let folder = prod();
     let args = [
         "--env",
@@ -88,7 +88,7 @@ fn the_same_seed_gives_the_same_bytes() {
 }
 
 #[test]
-fn a_time_of_day_prescales_when_the_load_begins_in_time() {
+fn a_prescale_applies_if_its_time_is_within_the_simulated_load() {
     let folder = prod();
     let at = [
         "--env",
@@ -113,7 +113,7 @@ fn a_time_of_day_prescales_when_the_load_begins_in_time() {
 }
 
 #[test]
-fn the_smallest_prescaling_is_found() {
+fn find_prescale_finds_the_smallest_prescale_that_holds_the_objective() {
     let args = [
         "--env",
         "prod",
@@ -133,7 +133,7 @@ fn the_smallest_prescaling_is_found() {
 }
 
 #[test]
-fn what_cannot_hold_says_so_and_exits_with_1() {
+fn an_objective_that_no_prescale_holds_exits_with_1() {
     let args = [
         "--env",
         "prod",
@@ -168,7 +168,7 @@ fn a_sweep_prints_a_line_for_each_value() {
 }
 
 #[test]
-fn mistakes_are_answered_with_what_to_do_and_their_exit_code() {
+fn invalid_simulate_arguments_exit_with_a_helpful_message() {
     let folder = prod();
     for (args, exit, word) in [
         (&["--env", "prdo"][..], 64, "known are prod"),
@@ -191,7 +191,7 @@ fn mistakes_are_answered_with_what_to_do_and_their_exit_code() {
 }
 
 #[test]
-fn a_function_larger_than_a_node_is_pointed_at() {
+fn a_function_larger_than_a_node_is_refused_with_its_line_of_the_configuration() {
     let toml = "[functions.big]\nmemory = \"16GB\"\n";
     let folder = Folder::new(&[("fnlocal.toml", toml)]);
     let (code, _, stderr) = simulate(&folder, &["--instance-type", "t3.large"]);
@@ -203,7 +203,7 @@ fn a_function_larger_than_a_node_is_pointed_at() {
 }
 
 #[test]
-fn a_trace_with_disorder_is_named_by_line() {
+fn an_unordered_trace_is_refused_with_its_line() {
     let line = |hour: u32| {
         format!("::1 - - [10/Oct/2025:{hour}:00:00 +0000] \"GET /bid HTTP/1.1\" 200 1\n")
     };
@@ -218,7 +218,7 @@ fn a_trace_with_disorder_is_named_by_line() {
 }
 
 #[test]
-fn a_log_as_servers_write_it_is_replayed_packed_or_not() {
+fn an_access_log_is_replayed_compressed_or_not() {
     let mut log = b"::1 - - [10/Oct/2025:13:55:36 +0000] \"GET /bid HTTP/1.1\" 200 1
 ::1 - - [10/Oct/2025:13:55:35 +0000] \"GET /bid HTTP/1.1\" 200 1
 ::1 - - [10/Oct/2025:13:55:37 +0000] \"-\" 408 0
@@ -248,7 +248,7 @@ fn a_log_as_servers_write_it_is_replayed_packed_or_not() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_dev_records_is_decided_the_same_again_and_a_changed_recording_is_caught() {
+async fn a_recording_of_dev_replays_identically_and_a_changed_recording_is_detected() {
     let source = "\
 exports.a = (req, res) => res.send('a');
 exports.b = (req, res) => { throw new Error('b'); };
@@ -282,7 +282,7 @@ exports.b = (req, res) => { throw new Error('b'); };
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_profile_is_imposed_on_dev() {
+async fn dev_applies_the_limits_of_a_profile() {
     let folder = Folder::new(&[("index.js", "exports.a = (req, res) => res.send('a');")]);
     let args = ["--runtime", "process", "--profile", "lambda"];
     let dev = Dev::start_with(&folder, &args);
@@ -294,7 +294,7 @@ async fn a_profile_is_imposed_on_dev() {
 }
 
 #[test]
-fn schedules_and_rates_of_what_nobody_waits_for_are_counted_apart() {
+fn scheduled_and_asynchronous_jobs_are_counted_separately_from_requests() {
     let toml = "[functions.bid]\n[functions.report]\nschedule = \"*/10 * * * *\"\n";
     let folder = Folder::new(&[("fnlocal.toml", toml)]);
     let load = ["--load", "steady:5", "--duration", "30m", "--nodes", "1"];

@@ -16,7 +16,7 @@ const HELLO: &str =
 const NO_ENGINE: [(&str, &str); 1] = [("DOCKER_HOST", "unix:///nowhere/docker.sock")];
 
 #[test]
-fn copies_in_other_folders_with_other_times_give_the_same_digests() {
+fn copies_of_a_project_with_other_paths_and_times_build_the_same_digests() {
     let (one, two) = (Folder::example("websocket"), Folder::example("websocket"));
     age(two.path());
     let (first, second) = (built(&one, &[]), built(&two, &[]));
@@ -36,7 +36,7 @@ fn copies_in_other_folders_with_other_times_give_the_same_digests() {
 }
 
 #[test]
-fn a_changed_line_makes_a_new_code_layer_and_nothing_else() {
+fn a_changed_line_rebuilds_the_code_layer_only() {
     let folder = Folder::example("websocket");
     let before = built(&folder, &[]);
     assert_eq!(before["described"], "image");
@@ -63,7 +63,7 @@ fn a_changed_line_makes_a_new_code_layer_and_nothing_else() {
 }
 
 #[test]
-fn code_is_asked_again_when_anything_of_it_has_changed() {
+fn changed_code_is_described_again() {
     let code = "const { join } = require('node:path');\n\
                 const timeout = (() => 5000)();\n\
                 exports.hi = { func: async (req, res) => res.send(join('a')), config: { timeout } };\n";
@@ -98,7 +98,7 @@ fn code_is_asked_again_when_anything_of_it_has_changed() {
 }
 
 #[test]
-fn code_that_reads_its_own_text_is_asked_as_it_is() {
+fn code_that_reads_its_own_source_is_described_from_the_exact_source() {
     let code = "const say = (req, res) => res.send('hi');\n\
                 exports.hi = { func: say, config: { memory: 64 + String(say).length } };\n";
     let folder = Folder::new(&[("index.js", code)]);
@@ -113,7 +113,7 @@ fn code_that_reads_its_own_text_is_asked_as_it_is() {
 }
 
 #[test]
-fn what_is_secret_left_out_or_installed_never_enters_an_image() {
+fn secret_ignored_and_installed_files_never_enter_an_image() {
     let secret = "do-not-ship-me";
     let folder = Folder::new(&[
         ("index.js", HELLO),
@@ -178,7 +178,7 @@ fn packed(names: &[&str]) -> Vec<String> {
 }
 
 #[test]
-fn an_image_holds_what_git_ignores_and_its_code_requires() {
+fn an_image_includes_git_ignored_files_that_its_code_requires() {
     let main = "const { greet } = require('./util/greet');\n\
                 const { name } = require('../generated.json');\n\
                 exports.hi = { func: (req, res) => res.send(greet(name)) };";
@@ -202,7 +202,7 @@ fn an_image_holds_what_git_ignores_and_its_code_requires() {
 }
 
 #[test]
-fn an_image_tells_what_it_is_and_nothing_of_the_machine() {
+fn image_labels_describe_the_image_and_reveal_nothing_of_the_machine() {
     let folder = Folder::new(&[("index.js", HELLO)]);
     let image = built(&folder, &[]);
     let config = config(&folder, &image);
@@ -216,7 +216,7 @@ fn an_image_tells_what_it_is_and_nothing_of_the_machine() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_image_says_what_it_exports_when_it_is_asked() {
+async fn an_image_describes_its_exports_on_request() {
     let folder = Folder::new(&[("index.js", HELLO)]);
     let image = built(&folder, &[]);
     let name = given(&folder, &image).await;
@@ -231,7 +231,7 @@ async fn an_image_says_what_it_exports_when_it_is_asked() {
 }
 
 #[test]
-fn code_that_cannot_be_imported_does_not_become_the_latest() {
+fn code_that_fails_to_import_does_not_become_latest() {
     let folder = Folder::new(&[("index.js", HELLO)]);
     let image = built(&folder, &[]);
     folder.write("index.js", "throw new Error('not today');\n");
@@ -242,7 +242,7 @@ fn code_that_cannot_be_imported_does_not_become_the_latest() {
 }
 
 #[test]
-fn a_commit_is_named_when_the_files_are_its_own() {
+fn an_image_names_its_commit_only_if_the_work_tree_is_clean() {
     let folder = Folder::new(&[("index.js", HELLO)]);
     let git = |args: &[&str]| {
         let done = std::process::Command::new("git")
@@ -269,7 +269,7 @@ fn a_commit_is_named_when_the_files_are_its_own() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_image_serves_alone_with_dependencies_and_native_code() {
+async fn an_image_serves_without_fnlocal_with_dependencies_and_native_code() {
     let manifest = json!({
         "name": "native",
         "dependencies": { "@node-rs/crc32": "1.10.6" },
@@ -294,7 +294,7 @@ async fn an_image_serves_alone_with_dependencies_and_native_code() {
 }
 
 #[test]
-fn npm_failing_is_told_in_its_own_words() {
+fn a_failed_npm_install_shows_the_error_of_npm() {
     let manifest = r#"{"name":"a","dependencies":{"ws":"0.0.0-no-such-version"}}"#;
     let folder = Folder::new(&[("index.js", HELLO), ("package.json", manifest)]);
     let (exit, _, stderr) = build(&folder, &[], &[]);
@@ -306,7 +306,7 @@ fn npm_failing_is_told_in_its_own_words() {
 }
 
 #[test]
-fn a_missing_engine_matters_only_when_it_is_needed() {
+fn only_a_build_with_changes_needs_an_engine() {
     let folder = Folder::new(&[("index.js", HELLO)]);
     built(&folder, &[]);
     let (exit, _, stderr) = build(&folder, &[], &NO_ENGINE);
@@ -337,7 +337,7 @@ fn a_link_out_of_the_project_is_refused_by_name() {
 }
 
 #[test]
-fn code_that_cannot_be_imported_is_shown_with_its_place() {
+fn code_that_fails_to_import_is_reported_with_file_and_message() {
     let code = "exports.hi = () => {};\nthrow new Error('not today');\n";
     let folder = Folder::new(&[("index.js", code)]);
     let (exit, _, stderr) = build(&folder, &[], &[]);
@@ -349,7 +349,7 @@ fn code_that_cannot_be_imported_is_shown_with_its_place() {
 }
 
 #[test]
-fn a_second_build_names_the_first_and_dev_is_no_hindrance() {
+fn a_second_build_is_refused_with_the_pid_of_the_first_but_dev_does_not_block_a_build() {
     let folder = Folder::new(&[("index.js", HELLO)]);
     let root = folder.path().canonicalize().unwrap();
     let _dev = StateDir::lock(&root).unwrap();
@@ -365,7 +365,7 @@ fn a_second_build_names_the_first_and_dev_is_no_hindrance() {
 }
 
 #[test]
-fn a_platform_the_base_does_not_have_is_an_error_that_names_it() {
+fn an_unsupported_platform_is_an_error_that_names_it() {
     let folder = Folder::new(&[("index.js", HELLO)]);
     let (exit, _, stderr) = build(&folder, &["--platform", "linux/riscv64"], &[]);
     assert_eq!(exit, 2, "{stderr}");
@@ -373,7 +373,7 @@ fn a_platform_the_base_does_not_have_is_an_error_that_names_it() {
 }
 
 #[test]
-fn lock_files_of_pnpm_and_yarn_are_kept_to() {
+fn pnpm_and_yarn_lock_files_are_honoured() {
     let manifest = r#"{"name":"a","version":"1.0.0","dependencies":{"ws":"8.18.0"}}"#;
     let code = "exports.hi = (req, res) => res.send(require('ws/package.json').version);";
     let integrity = "sha512-8VbfWfHLbbwu3+N6OKsOMpBdT4kXPDDB9cJk2bJ6mh9ucxdlnNvH1e+roYkKmN9Nxw2yjz7VzeO9oOz2zJ04Pw==";
@@ -446,7 +446,7 @@ const WORKSPACE_LOCKS: [(&str, &str, &str); 4] = [
 ];
 
 #[test]
-fn a_member_of_a_workspace_is_packed_by_the_roots_lock_file_whatever_wrote_it() {
+fn a_workspace_member_is_installed_from_the_lock_file_of_any_package_manager() {
     for (lock, spec, text) in WORKSPACE_LOCKS {
         let app =
             format!(r#"{{"name": "app", "version": "1.0.0", "dependencies": {{"ms": "{spec}"}}}}"#);
@@ -498,7 +498,7 @@ fn a_member_of_a_workspace_is_packed_by_the_roots_lock_file_whatever_wrote_it() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_dockerfile_of_ones_own_is_built_if_it_starts_the_wrapper() {
+async fn a_custom_dockerfile_is_built_only_if_it_starts_the_wrapper() {
     let base = Folder::new(&[("index.js", HELLO)]);
     let name = given(&base, &built(&base, &[])).await;
     let code = "exports.hi = (req, res) => res.send(require('fs').readFileSync('/made', 'utf8'));";
@@ -536,7 +536,7 @@ async fn a_dockerfile_of_ones_own_is_built_if_it_starts_the_wrapper() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_base_in_a_registry_is_taken_as_it_is_for_every_platform() {
+async fn a_base_image_from_a_registry_keeps_its_digests_for_every_platform() {
     let theirs = tempfile::tempdir().unwrap();
     let store = fnlocal_registry::Store::open(theirs.path()).unwrap();
     let usual = Folder::new(&[("index.js", HELLO)]);
@@ -595,7 +595,7 @@ fn two_nodes(elsewhere: &std::path::Path) -> [String; 2] {
 }
 
 #[test]
-fn a_base_made_from_this_machines_node_is_made_anew_for_another_node() {
+fn a_base_built_from_the_local_node_js_is_rebuilt_for_another_node_js() {
     let (cache, elsewhere) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
     let [before, after] = two_nodes(elsewhere.path());
     let base = |folder: &Folder, path: &str| {
@@ -727,7 +727,7 @@ fn small_layer() -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_large_image_is_warned_of_with_its_largest_files() {
+async fn a_large_image_causes_a_warning_that_names_its_largest_files() {
     use fnlocal_image::build::{BuildOptions, BuildProgress, run};
     let large = "x".repeat(100_000);
     let folder = Folder::new(&[("index.js", HELLO), ("data/big.txt", &large)]);
@@ -752,7 +752,7 @@ async fn a_large_image_is_warned_of_with_its_largest_files() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn dev_builds_the_image_ahead_and_again_after_a_save() {
+async fn dev_builds_the_image_in_advance_and_after_a_save() {
     let folder = Folder::new(&[("index.js", HELLO), ("package.json", r#"{"name":"ahead"}"#)]);
     let dev = Dev::start(&folder);
     let named = json!({"repository": "ahead/ahead"});

@@ -107,7 +107,7 @@ pub fn settings() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn podman_serves_reloads_builds_and_serves_the_release_and_keeps_nothing_of_a_run() {
+async fn podman_runs_dev_build_and_up_and_leaves_nothing_behind() {
     let Some(podman) = Podman::start().await else {
         println!("Podman is not installed: nothing was tested");
         return;

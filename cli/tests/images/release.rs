@@ -39,7 +39,7 @@ async fn answer(dev: &Dev) -> (String, String) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_release_is_what_it_was_however_the_code_moves_on() {
+async fn a_release_is_unchanged_by_later_edits() {
     let folder = project("one");
     let path = folder.path().to_str().unwrap().to_owned();
     let first = build(&folder);
@@ -98,7 +98,7 @@ async fn a_release_is_what_it_was_however_the_code_moves_on() {
 }
 
 #[test]
-fn a_release_that_cannot_be_served_says_why() {
+fn an_unknown_foreign_or_incomplete_release_is_refused_with_the_reason() {
     let folder = project("one");
     let path = folder.path().to_str().unwrap();
     let release = digest(&build(&folder));

@@ -62,7 +62,7 @@ async fn queue_jobs(client: &reqwest::Client, url: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_schedule_fires_once_and_jobs_outlive_the_node_that_accepted_them() {
+async fn a_schedule_fires_once_per_fleet_and_jobs_survive_the_node_that_accepted_them() {
     let folder = Folder::new(&[("index.js", CODE), ("fnlocal.toml", TOML)]);
     let mut stage = Stage::new(folder, "jobs", "127.14.0.0/16", 3).await;
     let nodes: BTreeSet<String> = stage.machines.keys().cloned().collect();

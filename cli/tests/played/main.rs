@@ -55,7 +55,7 @@ async fn under_load(stage: &mut Stage, change: impl AsyncFnOnce(&mut Stage)) -> 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_promoted_project_answers_as_in_dev_and_loses_no_request_while_it_changes() {
+async fn a_promoted_project_answers_as_in_dev_and_loses_no_request_during_promotes() {
     let mut stage = Stage::new(Folder::example("auction"), "auction", "127.10.0.0/16", 2).await;
     let members = stage.members().await;
     answers_as_in_dev(&stage).await;
@@ -185,7 +185,7 @@ async fn calls_only_what_its_role_allows(stage: &Stage) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_function_cannot_have_the_credentials_of_its_machine() {
+async fn a_function_cannot_read_the_credentials_of_its_machine() {
     let code = r#"
 const fs = require("node:fs");
 const ask = async (url) => {

@@ -14,7 +14,7 @@ exports.rules = (req, res) => { console.log('asked by', req.query.who); res.send
 exports.other = (req, res) => res.status(500).send('never');\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_environment_is_called_loaded_and_read_by_its_name() {
+async fn invoke_loadtest_and_logs_reach_an_environment_by_name() {
     let toml = "name = \"tools\"\n";
     let folder = Folder::new(&[("index.js", CODE), ("fnlocal.toml", toml)]);
     let mut stage = Stage::new(folder, "tools", "127.12.0.0/16", 2).await;

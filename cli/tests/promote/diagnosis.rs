@@ -18,7 +18,7 @@ fn seen(cloud: &Cloud, args: &[&str], env: &[(&str, &str)]) -> (Ended, Vec<Value
 }
 
 #[tokio::test]
-async fn each_call_to_aws_is_seen_with_its_request_id_and_each_step_of_a_promote() {
+async fn the_diagnosis_log_has_each_aws_call_with_its_request_id_and_each_promote_step() {
     let cloud = Cloud::new();
     let args = ["promote", "--yes", "--node-binary", small_program()];
     let (ended, seen) = seen(&cloud, &args, &[]);

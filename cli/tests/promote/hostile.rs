@@ -5,7 +5,7 @@ use std::net::TcpListener;
 use super::cloud::Cloud;
 
 #[tokio::test]
-async fn code_reaches_nothing_of_this_machine_while_it_is_promoted() {
+async fn promote_does_not_expose_this_machine_to_the_code() {
     let cloud = Cloud::new();
     let outside = tempfile::tempdir().unwrap();
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();

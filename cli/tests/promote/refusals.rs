@@ -13,7 +13,7 @@ fn run(cloud: &Cloud, args: &[&str], env: &[(&str, &str)]) -> Ended {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_aws_is_said_before_anything_is_made() {
+async fn aws_problems_are_reported_before_any_resource_is_created() {
     let cloud = Cloud::new();
     let nobody = Ended::of(
         cloud
@@ -130,7 +130,7 @@ fn without_its_loader(mut program: Vec<u8>) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn what_is_wrong_with_the_project_is_said_by_name() {
+async fn project_problems_are_reported_by_name_before_a_promote() {
     let cloud = Cloud::with("region = \"eu-west-1\"\n[env.staging]\n");
     cloud
         .promote(&[])

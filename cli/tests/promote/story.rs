@@ -15,7 +15,7 @@ fn steps(plan: &Value) -> Vec<&str> {
 }
 
 #[tokio::test]
-async fn from_an_empty_account_a_promote_makes_all_of_it_and_a_second_changes_nothing() {
+async fn a_first_promote_creates_all_resources_and_a_second_changes_nothing() {
     let cloud = Cloud::new();
     let shown = cloud.run(&["promote", "--plan"]);
     assert_eq!(shown.code, 3, "{shown:?}");
@@ -71,7 +71,7 @@ async fn from_an_empty_account_a_promote_makes_all_of_it_and_a_second_changes_no
 }
 
 #[tokio::test]
-async fn a_changed_line_sends_its_layer_and_can_be_taken_back() {
+async fn a_changed_line_uploads_one_layer_and_can_be_rolled_back() {
     let cloud = Cloud::new();
     cloud.promote(&["--yes", "--json"]).json();
     let code = std::fs::read_to_string(cloud.folder.path().join("index.js")).unwrap();
@@ -114,7 +114,7 @@ async fn a_changed_line_sends_its_layer_and_can_be_taken_back() {
 }
 
 #[tokio::test]
-async fn a_plan_in_a_file_is_carried_out_exactly_or_not_at_all() {
+async fn a_saved_plan_is_applied_exactly_or_refused() {
     let cloud = Cloud::new();
     let planned = cloud.promote(&["--plan", "--plan-file", "plan.json"]);
     assert_eq!(planned.code, 3, "{planned:?}");
@@ -133,7 +133,7 @@ async fn a_plan_in_a_file_is_carried_out_exactly_or_not_at_all() {
 }
 
 #[tokio::test]
-async fn destroy_leaves_nothing_and_says_so() {
+async fn destroy_deletes_everything_and_reports_it() {
     let cloud = Cloud::new();
     cloud.promote(&["--yes", "--json"]).json();
     let asked = cloud.run(&["destroy", "--env", "prod"]);
@@ -197,7 +197,7 @@ fn at_a_terminal(cloud: &Cloud, answer: &str) -> Ended {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_interrupted_promote_says_where_and_the_next_goes_on() {
+async fn an_interrupted_promote_reports_its_step_and_the_next_one_continues() {
     let cloud = Cloud::new();
     let action = "autoscaling:CreateAutoScalingGroup";
     let hold = serde_json::json!({ "mode": "hold" });

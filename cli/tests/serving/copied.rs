@@ -51,7 +51,7 @@ fn mounted(folder: &Folder) -> BTreeSet<String> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_save_is_served_by_the_next_request_without_any_mount_of_a_folder() {
+async fn with_copied_code_a_save_is_served_by_the_next_request_without_bind_mounts() {
     let files = [("index.js", INDEX), ("lib/word.js", &word("one"))];
     let folder = Folder::new(&files);
     let mut dev = Dev::start_with(&folder, &COPY);
@@ -72,7 +72,7 @@ async fn a_save_is_served_by_the_next_request_without_any_mount_of_a_folder() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_code_volume_that_somebody_emptied_of_its_container_is_filled_again() {
+async fn copied_code_is_updated_after_the_volumes_loader_container_is_removed() {
     let files = [("index.js", INDEX), ("lib/word.js", &word("one"))];
     let folder = Folder::new(&files);
     let mut dev = Dev::start_with(&folder, &COPY);
@@ -88,7 +88,7 @@ async fn a_code_volume_that_somebody_emptied_of_its_container_is_filled_again() 
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_crash_leaves_is_removed_by_the_next_run_or_by_clean() {
+async fn code_volumes_of_a_crashed_run_are_removed_by_the_next_run_or_by_clean() {
     let files = [("index.js", INDEX), ("lib/word.js", &word("one"))];
     let folder = Folder::new(&files);
     let mut dev = Dev::start_with(&folder, &COPY);
@@ -107,7 +107,7 @@ async fn what_a_crash_leaves_is_removed_by_the_next_run_or_by_clean() {
 }
 
 #[test]
-fn an_unknown_way_for_code_to_get_in_is_refused() {
+fn an_unknown_mounts_value_is_refused() {
     let folder = Folder::new(&[("index.js", INDEX)]);
     let path = folder.path().to_str().unwrap();
     let (code, _, stderr) = fnlocal(&["dev", path, "--mounts", "somehow"]);

@@ -118,7 +118,7 @@ async fn call(browser: &mut Browser, function: &str, path: &str) {
 }
 
 #[tokio::test]
-async fn a_function_is_called_and_its_log_and_error_are_shown() {
+async fn the_dashboard_calls_a_function_and_shows_its_log_and_error() {
     let (folder, dev) = start(&[]);
     let mut browser = Browser::start().await;
     browser.screen(1280, "light").await;
@@ -173,7 +173,7 @@ async fn a_function_is_called_and_its_log_and_error_are_shown() {
 }
 
 #[tokio::test]
-async fn what_happened_before_the_page_was_opened_is_in_its_charts() {
+async fn charts_include_requests_from_before_the_page_was_opened() {
     let (folder, dev) = start(&[]);
     for _ in 0..5 {
         reqwest::get(dev.at("/greet")).await.unwrap();
@@ -207,7 +207,7 @@ async fn what_happened_before_the_page_was_opened_is_in_its_charts() {
 }
 
 #[tokio::test]
-async fn a_page_whose_loading_was_cut_short_loads_again() {
+async fn a_page_whose_loading_was_interrupted_reloads() {
     let (folder, _dev) = start(&[]);
     let mut browser = Browser::start().await;
     let patterns = json!({ "patterns": [{ "urlPattern": "*views/limits.js" }] });
@@ -224,7 +224,7 @@ async fn a_page_whose_loading_was_cut_short_loads_again() {
 }
 
 #[tokio::test]
-async fn what_a_request_wrote_after_its_answer_comes_into_its_open_detail() {
+async fn log_lines_written_after_the_answer_appear_in_the_open_request_detail() {
     let (folder, dev) = start(&[]);
     let mut browser = Browser::start().await;
     browser.screen(1280, "light").await;
@@ -246,7 +246,7 @@ async fn what_a_request_wrote_after_its_answer_comes_into_its_open_detail() {
 }
 
 #[tokio::test]
-async fn every_view_fits_a_phone_and_a_desk_in_both_schemes_and_obeys_keys() {
+async fn every_view_fits_phone_and_desktop_in_both_colour_schemes_and_reacts_to_keys() {
     let (folder, dev) = start(&[]);
     for path in [
         "/greet?name=a-rather-long-name-that-wants-to-be-wide",
@@ -355,7 +355,7 @@ fn ends_of_state(state: &Value) -> Ends {
 }
 
 #[tokio::test]
-async fn its_numbers_are_those_of_the_metrics_after_load_of_all_kinds() {
+async fn the_dashboard_counts_match_the_metrics_after_load() {
     let (folder, dev) = start(&[]);
     let mut browser = Browser::start().await;
     // A viewer stays connected all the while.
@@ -387,7 +387,7 @@ async fn its_numbers_are_those_of_the_metrics_after_load_of_all_kinds() {
 }
 
 #[tokio::test]
-async fn pages_of_other_sites_are_refused_and_what_acts_wants_the_token() {
+async fn pages_of_other_sites_are_refused_and_actions_require_the_token() {
     let (folder, dev) = start(&[]);
     let (client, token) = (Client::new(), token(&folder));
     let status = async |method: &str, path: &str, headers: &[(&str, &str)]| {
@@ -455,7 +455,7 @@ async fn pages_of_other_sites_are_refused_and_what_acts_wants_the_token() {
 }
 
 #[tokio::test]
-async fn whoever_looks_does_not_hold_up_the_end() {
+async fn an_open_dashboard_does_not_delay_shutdown() {
     let (_folder, mut dev) = start(&[]);
     let answer = dev.look("/_fnlocal/events").await;
     let mut stream = answer.bytes_stream();
@@ -471,7 +471,7 @@ async fn whoever_looks_does_not_hold_up_the_end() {
 }
 
 #[tokio::test]
-async fn a_fleet_is_shown_node_by_node_and_acts_as_one() {
+async fn the_dashboard_shows_fleet_nodes_drains_one_and_forces_cold_starts() {
     let (folder, dev) = start(&["--nodes", "2"]);
     reqwest::get(dev.at("/greet")).await.unwrap();
     let state = event(&dev, "state").await;

@@ -38,7 +38,7 @@ fn start(folder: &Folder) -> Dev {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn callbacks_answer_and_answers_that_come_late_end_no_instance() {
+async fn callbacks_may_answer_and_late_answers_do_not_end_the_instance() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let mut dev = start(&folder);
     let mut instances = std::collections::BTreeSet::new();
@@ -61,7 +61,7 @@ async fn callbacks_answer_and_answers_that_come_late_end_no_instance() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_no_answer_is_named_with_a_hint() {
+async fn a_handler_that_does_not_answer_is_reported_with_a_hint() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = start(&folder);
     for (name, status, reason, hint) in [
@@ -80,7 +80,7 @@ async fn what_is_no_answer_is_named_with_a_hint() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_that_was_parsed_is_read_as_a_stream_too() {
+async fn a_parsed_body_can_also_be_read_as_a_stream() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = start(&folder);
     let request = reqwest::Client::new().post(dev.at("/stream"));

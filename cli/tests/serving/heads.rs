@@ -41,7 +41,7 @@ fn get(dev: &Dev, target: &[u8], headers: &str) -> (String, Value) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn characters_that_no_uri_has_reach_the_function_as_they_were_sent() {
+async fn characters_invalid_in_uris_reach_the_function_unchanged() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let mut dev = processes(&folder);
     for character in "\"<>`{|}^[]".chars() {
@@ -73,7 +73,7 @@ async fn characters_that_no_uri_has_reach_the_function_as_they_were_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_connection_takes_such_targets_again_and_again_and_no_body_is_changed() {
+async fn a_connection_accepts_repeated_invalid_uri_targets_and_changes_no_body() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = processes(&folder);
     let mut stream = TcpStream::connect(("127.0.0.1", dev.port())).unwrap();
@@ -105,7 +105,7 @@ async fn a_connection_takes_such_targets_again_and_again_and_no_body_is_changed(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_head_that_is_refused_has_a_body_a_reason_and_a_line_in_the_log() {
+async fn a_refused_request_head_gets_a_body_with_a_reason_and_a_log_record() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let mut dev = processes(&folder);
     let long = format!("GET /echo?{} HTTP/1.1\r\n\r\n", "q".repeat(66_000));
@@ -180,7 +180,7 @@ fn assert_head(dev: &Dev, size: usize, status: &str) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn heads_up_to_64_kb_are_served_and_larger_ones_cost_no_instance() {
+async fn request_heads_up_to_64_kb_are_served_and_larger_ones_do_not_end_the_instance() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = Dev::start(&folder);
     let first = assert_head(&dev, 10, "200");
@@ -194,7 +194,7 @@ async fn heads_up_to_64_kb_are_served_and_larger_ones_cost_no_instance() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_size_of_heads_is_set_in_fnlocal_toml_and_holds_for_nodes_too() {
+async fn max_header_size_of_fnlocal_toml_applies_to_dev_and_to_fleets() {
     let config = "[limits]\nmax_header_size = \"300KB\"\n";
     let folder = Folder::new(&[("index.js", CODE), ("fnlocal.toml", config)]);
     for nodes in [&[][..], &["--nodes", "2"]] {
@@ -212,7 +212,7 @@ async fn the_size_of_heads_is_set_in_fnlocal_toml_and_holds_for_nodes_too() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn cookies_that_http2_brings_apart_come_as_one_header() {
+async fn cookies_split_by_http2_arrive_as_one_header() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = processes(&folder);
     let client = reqwest::Client::builder().http2_prior_knowledge();

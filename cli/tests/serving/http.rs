@@ -57,7 +57,7 @@ pub fn raw(dev: &Dev, request: &[u8]) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_handler_sees_the_request_as_it_was_sent() {
+async fn a_handler_receives_the_request_as_sent() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = start(&folder);
     let answer = reqwest::Client::new()
@@ -82,7 +82,7 @@ async fn the_handler_sees_the_request_as_it_was_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn head_trailers_continue_and_pipelining_pass() {
+async fn head_trailers_expect_continue_and_pipelining_are_supported() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = start(&folder);
     let head = raw(
@@ -114,7 +114,7 @@ async fn head_trailers_continue_and_pipelining_pass() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn http2_without_tls_is_spoken() {
+async fn http2_without_tls_is_supported() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = start(&folder);
     let client = reqwest::Client::builder()
@@ -132,7 +132,7 @@ async fn http2_without_tls_is_spoken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn paths_and_shapes_nobody_sends_by_accident_are_refused() {
+async fn malformed_paths_and_smuggled_requests_are_refused() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = start(&folder);
     let line = |target: &str| {
@@ -177,7 +177,7 @@ async fn paths_and_shapes_nobody_sends_by_accident_are_refused() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_sites_name_for_this_machine_is_not_served_the_platform() {
+async fn platform_paths_are_refused_for_foreign_host_names() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = start(&folder);
     let request = b"GET /_fnlocal/view HTTP/1.1\r\nhost: evil.example\r\nconnection: close\r\n\r\n";
@@ -238,7 +238,7 @@ async fn an_instance_is_free_again_after_its_client_left() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_client_that_stops_sending_or_reading_is_not_waited_for() {
+async fn a_client_that_stops_sending_gets_408_and_frees_its_instance() {
     let limits = "[limits]\nidle_timeout = \"1s\"\n[functions.size]\nmax_instances = 1\n";
     let folder = Folder::new(&[("index.js", CODE), ("fnlocal.toml", limits)]);
     let dev = start(&folder);
@@ -256,7 +256,7 @@ async fn a_client_that_stops_sending_or_reading_is_not_waited_for() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_open_stream_does_not_hold_up_the_end_for_long() {
+async fn an_open_stream_delays_shutdown_only_briefly() {
     let code = "exports.ticks = (req, res) => {
       res.writeHead(200, { 'content-type': 'text/event-stream' });
       const timer = setInterval(() => res.write('data: x\\n\\n'), 100);

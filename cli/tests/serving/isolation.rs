@@ -39,7 +39,7 @@ const reaches = (host, port) => new Promise((resolve) => {
 "#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_function_is_shut_in_and_does_not_reach_the_platform() {
+async fn a_function_is_sandboxed_and_cannot_reach_the_platform() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = Dev::start(&folder);
     let answer = reqwest::get(dev.at(&format!("/look?port={}", dev.port())))

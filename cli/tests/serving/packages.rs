@@ -27,7 +27,7 @@ fn awaited(dev: &mut Dev) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_empty_folder_waits_for_its_first_function_and_answers_404_after_its_last() {
+async fn dev_in_an_empty_folder_waits_for_a_function_and_answers_404_after_its_removal() {
     let folder = Folder::new(&[]);
     let mut dev = Dev::start_with(&folder, &PROCESS);
     assert_eq!(dev.ready["functions"].as_array().unwrap().len(), 0);
@@ -49,7 +49,7 @@ async fn an_empty_folder_waits_for_its_first_function_and_answers_404_after_its_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_project_that_is_not_built_waits_for_its_entry_and_outlives_a_clean_build() {
+async fn dev_waits_for_a_missing_build_output_and_survives_a_clean_build() {
     let folder = Folder::new(&[
         ("package.json", r#"{"main": "dist/server/index.js"}"#),
         (".gitignore", "dist/\n"),
@@ -82,7 +82,7 @@ async fn a_project_that_is_not_built_waits_for_its_entry_and_outlives_a_clean_bu
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_single_file_that_is_removed_answers_404_until_it_is_back() {
+async fn a_removed_single_file_answers_404_until_it_is_restored() {
     let folder = Folder::new(&[("hi.js", HI), ("other.js", "exports.other = () => {};")]);
     let file = folder.path().join("hi.js");
     let dev = Dev::start_command(crate::support::command(&file, &PROCESS));
@@ -149,7 +149,7 @@ async fn an_ignored_folder_that_code_reads_is_reloaded_when_it_is_made_anew() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn of_several_broken_files_each_answers_for_its_own_function() {
+async fn each_of_several_broken_files_fails_only_its_own_function() {
     let folder = Folder::new(&[
         ("functions/a.js", "exports.a = (req, res) => res.send('a');"),
         ("functions/b.js", "exports.b = nope();"),
@@ -181,7 +181,7 @@ async fn of_several_broken_files_each_answers_for_its_own_function() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_ends_while_it_imports_is_told_with_what_ended_it() {
+async fn a_process_that_exits_during_import_is_reported_with_the_cause() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port();
     let listen = format!("createServer().listen({port}, '127.0.0.1')");
@@ -214,7 +214,7 @@ async fn a_process_that_ends_while_it_imports_is_told_with_what_ended_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_sends_files_beside_its_code_and_finds_no_modules_above_it() {
+async fn code_serves_files_next_to_it_and_finds_no_modules_above_its_package() {
     let code = "const { join } = require('path');\n\
         exports.page = (req, res) => res.sendFile(join(__dirname, 'public/page.html'));\n\
         exports.climb = async (req, res) => {\n\
@@ -271,7 +271,7 @@ async fn an_installed_package_finds_nothing_that_it_does_not_depend_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn code_that_writes_beside_itself_changes_nothing_for_instances_that_start_later() {
+async fn code_that_overwrites_itself_does_not_affect_later_instances() {
     let code = |says: &str| {
         format!(
             "const fs = require('fs');\n\
@@ -366,7 +366,7 @@ fn workspace() -> Folder {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn members_of_a_workspace_and_folders_are_installed_and_reloaded_as_dependencies() {
+async fn workspace_members_and_folder_dependencies_are_installed_and_reloaded() {
     for runtime in ["process", "docker"] {
         let folder = workspace();
         let mut dev = Dev::start_with(&folder, &["--runtime", runtime]);

@@ -67,7 +67,7 @@ async fn a_hundred_parallel_requests_are_all_answered_by_at_most_max_instances()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn twenty_quick_calls_to_a_cold_function_all_end() {
+async fn twenty_parallel_calls_to_a_cold_function_are_all_answered() {
     let code = "exports.quick = (req, res) => res.json({ ok: true });";
     let folder = Folder::new(&[("index.js", code)]);
     let dev = Dev::start(&folder);
@@ -85,7 +85,7 @@ async fn twenty_quick_calls_to_a_cold_function_all_end() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_answer_says_where_it_came_from() {
+async fn every_answer_names_its_start_kind_timing_node_and_instance() {
     let code = "exports.quick = (req, res) => res.json({ ok: true });";
     let folder = Folder::new(&[("index.js", code)]);
     let dev = Dev::start(&folder);
@@ -111,7 +111,7 @@ async fn every_answer_says_where_it_came_from() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn more_requests_than_may_wait_are_refused_with_a_reason() {
+async fn requests_beyond_the_queue_limit_are_refused_with_a_reason() {
     let folder = Folder::new(&[
         ("index.js", SLEEPER),
         (
@@ -148,7 +148,7 @@ async fn more_requests_than_may_wait_are_refused_with_a_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_over_the_rate_get_429_and_a_time_to_come_back() {
+async fn requests_over_the_rate_get_429_with_retry_after() {
     let code = "exports.quick = (req, res) => res.json({ ok: true });";
     let limits = "[functions.quick]\nrps = 5\n";
     let folder = Folder::new(&[("index.js", code), ("fnlocal.toml", limits)]);

@@ -138,7 +138,7 @@ async fn ten_thousand_invocations_survive_five_kills() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_given_up_is_shown_retried_and_purged_with_a_fnlocal_running_and_without() {
+async fn dead_letters_can_be_shown_retried_and_purged_with_or_without_a_running_dev() {
     let source = "
         const fs = require('node:fs');
         exports.work = (req, res) => {
@@ -206,7 +206,7 @@ async fn what_is_given_up_is_shown_retried_and_purged_with_a_fnlocal_running_and
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_cannot_be_accepted_is_refused_with_the_reason() {
+async fn an_invalid_asynchronous_invocation_is_refused_with_the_reason() {
     let config = "[functions.work]\nbody_limit = \"1KB\"\n";
     let source = "exports.work = (req, res) => res.send('now')";
     let folder = Folder::new(&[("index.js", source), ("fnlocal.toml", config)]);
@@ -238,7 +238,7 @@ async fn what_cannot_be_accepted_is_refused_with_the_reason() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn requests_are_served_while_a_long_queue_is_worked_off() {
+async fn requests_are_served_while_a_long_queue_is_processed() {
     let source = "
         const later = (ms) => new Promise((done) => setTimeout(done, ms));
         exports.work = async (req, res) => { await later(req.method === 'POST' ? 200 : 1); res.send('done') };";
@@ -325,7 +325,7 @@ async fn an_event_is_emitted_in_both_modes_and_through_the_queue() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn jobs_of_a_removed_function_say_that_it_is_gone_and_run_when_it_is_back() {
+async fn jobs_of_a_removed_function_are_marked_and_run_when_it_is_restored() {
     let stays = "exports.stays = (req, res) => res.send('x');\n";
     let fails = "exports.work = (req, res) => res.status(500).send('the old error');\n";
     let config = "[async]\nbackoff = \"1h\"\nbackoff_max = \"1h\"\n";

@@ -33,7 +33,7 @@ async fn a_save_is_served_by_the_next_request() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_syntax_error_answers_500_with_its_place_until_the_next_save() {
+async fn a_syntax_error_answers_500_with_its_location_until_the_next_save() {
     let folder = Folder::new(&[
         ("functions/good.js", &says("good", "fine")),
         ("functions/bad.js", &says("bad", "fine too")),
@@ -71,7 +71,7 @@ async fn a_syntax_error_answers_500_with_its_place_until_the_next_save() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn functions_come_and_go_with_a_save() {
+async fn a_save_adds_and_removes_functions() {
     let folder = Folder::new(&[("index.js", &says("first", "1"))]);
     let mut dev = Dev::start(&folder);
     assert_eq!(text(&dev, "/second").await.0, 404);
@@ -92,7 +92,7 @@ async fn functions_come_and_go_with_a_save() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn changed_variables_and_limits_reach_running_functions() {
+async fn changed_variables_and_limits_apply_to_running_functions() {
     let code = "exports.env = (req, res) => res.send(process.env.WORD);";
     let folder = Folder::new(&[("index.js", code), (".env", "WORD=before\n")]);
     let mut dev = Dev::start(&folder);
@@ -110,7 +110,7 @@ async fn changed_variables_and_limits_reach_running_functions() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_missing_variable_is_named_and_others_go_on() {
+async fn a_missing_variable_fails_its_function_by_name_and_no_other() {
     let code =
         "exports.needs = (req, res) => res.send('x');\nexports.fine = (req, res) => res.send('y');";
     let config = "[functions.needs]\nenv = [\"NO_SUCH_VARIABLE_HERE\"]\n";
@@ -123,7 +123,7 @@ async fn a_missing_variable_is_named_and_others_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_import_of_a_missing_package_names_it_and_its_file() {
+async fn an_import_of_a_missing_package_names_it_and_hints_at_npm_install() {
     let folder = Folder::new(&[("index.js", &says("hi", "one"))]);
     let mut dev = Dev::start(&folder);
     folder.write(
@@ -210,7 +210,7 @@ async fn a_new_dependency_is_installed_while_the_old_code_serves() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn files_of_functions_come_and_go() {
+async fn added_and_removed_files_add_and_remove_functions() {
     let folder = Folder::new(&[("functions/first.js", &says("first", "1"))]);
     let dev = Dev::start(&folder);
     assert_eq!(text(&dev, "/second").await.0, 404);
@@ -228,7 +228,7 @@ async fn files_of_functions_come_and_go() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn output_redirected_into_the_project_is_no_reason_to_reload() {
+async fn output_redirected_into_the_project_does_not_cause_a_reload() {
     let folder = Folder::new(&[("index.js", "exports.hello = (req, res) => res.send('1');")]);
     let path = folder.path().join("output.txt");
     let output = std::fs::File::create(&path).unwrap();

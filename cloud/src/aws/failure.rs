@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn quotas_and_throttles_are_told_apart() {
+    fn quota_and_throttling_errors_are_distinguished() {
         let kind = |code| answered("ec2:CreateSecurityGroup", code, "").kind;
         assert_eq!(kind("SecurityGroupLimitExceeded"), CloudErrorKind::Failed);
         assert_eq!(kind("TooManyLoadBalancers"), CloudErrorKind::Failed);

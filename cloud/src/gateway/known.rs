@@ -86,7 +86,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_has_changed_or_only_just_changed_is_not_known() {
+    fn a_remembered_digest_is_ignored_for_a_changed_or_recently_changed_binary() {
         let folder = tempfile::tempdir().unwrap();
         let (binary, file) = (folder.path().join("fnlocal"), folder.path().join("known"));
         std::fs::write(&binary, "one").unwrap();

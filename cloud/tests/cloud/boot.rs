@@ -131,7 +131,7 @@ fn position(calls: &[String], beginning: &str) -> usize {
 }
 
 #[test]
-fn a_machine_boots_step_by_step_and_tries_again_what_may_take_a_while() {
+fn a_machine_boots_in_order_and_retries_the_registry_login_and_pull() {
     let (machine, settings) = (Machine::new(), settings());
     let booted = machine.boot(&settings.user_data());
     assert!(booted.status.success(), "{booted:?}");
@@ -159,7 +159,7 @@ fn a_machine_boots_step_by_step_and_tries_again_what_may_take_a_while() {
 }
 
 #[test]
-fn the_settings_arrive_as_they_were_whatever_a_project_is_called() {
+fn node_settings_reach_the_machine_unchanged_for_any_project_name() {
     let (machine, settings) = (Machine::new(), settings());
     let booted = machine.boot(&settings.user_data());
     assert!(booted.status.success(), "{booted:?}");
@@ -170,7 +170,7 @@ fn the_settings_arrive_as_they_were_whatever_a_project_is_called() {
 }
 
 #[test]
-fn a_node_is_started_with_what_it_needs_and_nothing_of_a_name_is_a_command() {
+fn a_node_starts_with_its_options_and_names_are_never_run_as_shell_commands() {
     let machine = Machine::new();
     let odd = NodeSettings {
         region: "eu west$(id)".to_owned(),
@@ -205,7 +205,7 @@ fn a_node_is_started_with_what_it_needs_and_nothing_of_a_name_is_a_command() {
 }
 
 #[test]
-fn no_node_starts_on_a_machine_that_does_not_keep_its_credentials_from_functions() {
+fn no_node_starts_unless_the_metadata_service_is_blocked_for_functions() {
     let machine = Machine::new();
     let user_data = settings().user_data().replace("ExecStartPre=", "Ignored=");
     let booted = machine.boot(&user_data);
@@ -219,7 +219,7 @@ fn no_node_starts_on_a_machine_that_does_not_keep_its_credentials_from_functions
 }
 
 #[test]
-fn a_machine_that_is_kept_stopped_says_when_its_node_is_ready() {
+fn a_warm_pool_machine_completes_its_lifecycle_hook_once_its_node_is_healthy() {
     let (machine, plain) = (Machine::new(), settings());
     let settings = NodeSettings {
         boot_hook: Some("fnlocal-boot".to_owned()),
@@ -249,7 +249,7 @@ fn a_machine_that_is_kept_stopped_says_when_its_node_is_ready() {
 }
 
 #[test]
-fn whenever_the_engine_starts_anew_the_rule_is_there_once() {
+fn the_firewall_rule_exists_once_after_repeated_boots() {
     let machine = Machine::new();
     assert!(machine.boot(&settings().user_data()).status.success());
     assert!(machine.boot(&settings().user_data()).status.success());

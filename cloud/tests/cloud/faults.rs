@@ -96,17 +96,17 @@ async fn each_call_of_a_promote(fault: Value, which: fn(&str) -> bool) {
 }
 
 #[tokio::test]
-async fn whichever_call_of_a_promote_is_refused_the_next_promote_ends_where_it_should() {
+async fn after_any_call_of_a_promote_fails_the_next_promote_completes() {
     each_call_of_a_promote(json!({ "mode": "error" }), |_| true).await;
 }
 
 #[tokio::test]
-async fn whichever_answer_of_a_promote_is_lost_nothing_is_made_twice() {
+async fn after_any_call_of_a_promote_loses_its_answer_nothing_is_created_twice() {
     each_call_of_a_promote(json!({ "mode": "cut" }), changes).await;
 }
 
 #[tokio::test]
-async fn whichever_call_of_a_destroy_goes_wrong_the_next_destroy_leaves_nothing() {
+async fn after_any_call_of_a_destroy_fails_the_next_destroy_leaves_nothing() {
     let play = Play::with_values().await;
     let mut project = Project::new();
     attempt(&play, &mut project).await.unwrap();
@@ -144,7 +144,7 @@ async fn whichever_call_of_a_destroy_goes_wrong_the_next_destroy_leaves_nothing(
 }
 
 #[tokio::test]
-async fn throttled_calls_are_repeated_until_they_pass() {
+async fn throttled_calls_are_retried_until_they_succeed() {
     let play = Play::with_values().await;
     let mut project = Project::new();
     for action in [
@@ -167,7 +167,7 @@ async fn throttled_calls_are_repeated_until_they_pass() {
 }
 
 #[tokio::test]
-async fn what_aws_refuses_is_said_so_that_people_can_act() {
+async fn errors_of_aws_are_reported_with_an_actionable_hint() {
     let play = Play::with_values().await;
     let mut project = Project::new();
     let cases = [
@@ -231,7 +231,7 @@ async fn what_aws_refuses_is_said_so_that_people_can_act() {
 }
 
 #[tokio::test]
-async fn nobody_there_is_no_fault_of_the_project() {
+async fn an_unreachable_aws_endpoint_is_not_a_project_error() {
     let play = Play::with_values().await;
     let config = play.config().await;
     drop(play);

@@ -79,7 +79,7 @@ fn steps(plan: &Plan) -> Vec<(Action, ResourceKind)> {
 }
 
 #[test]
-fn from_nothing_everything_is_made_in_an_order_in_which_nothing_names_what_is_not_there() {
+fn an_empty_account_gets_every_resource_in_dependency_order() {
     let plan = plan(&empty(), &Project::new().wish()).unwrap();
     let kinds: Vec<ResourceKind> = plan
         .steps
@@ -114,7 +114,7 @@ fn from_nothing_everything_is_made_in_an_order_in_which_nothing_names_what_is_no
 }
 
 #[test]
-fn what_came_true_needs_no_step() {
+fn an_applied_plan_leaves_no_steps() {
     let mut project = Project::new();
     let wish = project.wish();
     let mut inventory = done(&wish);
@@ -133,7 +133,7 @@ fn what_came_true_needs_no_step() {
 }
 
 #[test]
-fn drift_is_shown_with_what_it_was() {
+fn drift_is_shown_with_its_old_and_new_value() {
     let mut project = Project::new();
     let wish = project.wish();
     let mut inventory = done(&wish);
@@ -148,7 +148,7 @@ fn drift_is_shown_with_what_it_was() {
 }
 
 #[test]
-fn logs_that_somebody_keeps_otherwise_are_set_right_and_never_deleted_by_a_promote() {
+fn a_changed_log_retention_is_corrected_and_a_promote_never_deletes_the_log_group() {
     let mut project = Project::new();
     let mut inventory = done(&project.wish());
     for found in &mut inventory.found {
@@ -168,7 +168,7 @@ fn logs_that_somebody_keeps_otherwise_are_set_right_and_never_deleted_by_a_promo
 }
 
 #[test]
-fn what_a_schedule_has_set_is_no_drift() {
+fn a_minimum_set_by_a_scheduled_action_is_not_drift() {
     let mut project = Project::new();
     let wish = project.wish();
     let mut inventory = done(&wish);
@@ -181,7 +181,7 @@ fn what_a_schedule_has_set_is_no_drift() {
 }
 
 #[test]
-fn what_cannot_be_changed_is_made_anew_with_all_that_hangs_on_it() {
+fn an_unchangeable_resource_is_replaced_with_all_its_dependents() {
     let mut project = Project::new();
     let wish = project.wish();
     let mut inventory = done(&wish);
@@ -218,7 +218,7 @@ fn what_cannot_be_changed_is_made_anew_with_all_that_hangs_on_it() {
 }
 
 #[test]
-fn what_is_no_longer_wanted_is_deleted() {
+fn resources_no_longer_configured_are_deleted() {
     let mut project = Project::new();
     let inventory = done(&project.wish());
     project.env.prescale.clear();
@@ -232,7 +232,7 @@ fn what_is_no_longer_wanted_is_deleted() {
 }
 
 #[test]
-fn another_owner_is_named_and_left_alone() {
+fn a_resource_of_another_owner_is_an_error_that_names_the_owner() {
     let mut project = Project::new();
     let wish = project.wish();
     let mut inventory = done(&wish);
@@ -253,7 +253,7 @@ fn another_owner_is_named_and_left_alone() {
 }
 
 #[test]
-fn what_the_region_lacks_is_said_before_anything_is_made() {
+fn missing_prerequisites_of_a_region_are_reported_while_planning() {
     let mut project = Project::new();
     let wish = project.wish();
     let without = |change: fn(&mut Surroundings)| {
@@ -275,7 +275,7 @@ fn what_the_region_lacks_is_said_before_anything_is_made() {
 }
 
 #[test]
-fn values_of_variables_are_nowhere_and_where_they_come_from_is_checked() {
+fn a_plan_contains_the_source_of_each_variable_and_never_its_value() {
     let mut project = Project::new();
     let plan_of = |project: &mut Project| plan(&empty(), &project.wish());
     let made = plan_of(&mut project).unwrap();
@@ -299,7 +299,7 @@ fn values_of_variables_are_nowhere_and_where_they_come_from_is_checked() {
 }
 
 #[test]
-fn a_node_may_read_the_queues_its_functions_name_and_gets_the_urls_of_their_servers() {
+fn a_node_role_may_read_the_queues_of_its_functions_and_gets_their_server_urls() {
     let mut project = Project::new();
     let mut wish = project.wish();
     let source = |source, name: &str, variable: Option<&str>| SourceSpec {
@@ -395,7 +395,7 @@ fn work_that_sqs_or_eventbridge_cannot_keep_is_refused_before_anything_is_made()
 }
 
 #[test]
-fn scaling_follows_memory_when_asked_to() {
+fn the_scaling_policy_follows_memory_if_configured() {
     let mut project = Project::new();
     let inventory = done(&project.wish());
     project.env.scale_on = Some(ScalingTarget::MemoryPercent(70));
@@ -405,7 +405,7 @@ fn scaling_follows_memory_when_asked_to() {
 }
 
 #[test]
-fn a_certificate_adds_https_and_sends_people_there() {
+fn a_certificate_adds_an_https_listener_and_redirects_http() {
     let mut project = Project::new();
     let inventory = done(&project.wish());
     project.env.certificate = Some("arn:cert".to_owned());

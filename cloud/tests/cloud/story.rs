@@ -40,7 +40,7 @@ async fn everything(play: &Play) -> Inventory {
 }
 
 #[tokio::test]
-async fn a_first_promote_makes_what_is_wanted_and_a_second_has_nothing_to_do() {
+async fn a_first_promote_creates_all_resources_and_a_second_has_no_changes() {
     let play = Play::with_values().await;
     let mut project = Project::new();
     let (plan, sent) = promote(&play, &mut project).await;
@@ -89,7 +89,7 @@ async fn a_first_promote_makes_what_is_wanted_and_a_second_has_nothing_to_do() {
 }
 
 #[tokio::test]
-async fn a_changed_line_sends_its_layer_only_and_replaces_no_node() {
+async fn a_changed_line_uploads_one_layer_and_replaces_no_node() {
     let play = Play::with_values().await;
     let mut project = Project::new();
     promote(&play, &mut project).await;
@@ -118,7 +118,7 @@ async fn a_changed_line_sends_its_layer_only_and_replaces_no_node() {
 }
 
 #[tokio::test]
-async fn a_new_fnlocal_replaces_nodes_by_a_numbered_version() {
+async fn a_new_gateway_image_replaces_the_nodes_once() {
     let play = Play::with_values().await;
     let mut project = Project::new();
     promote(&play, &mut project).await;
@@ -134,7 +134,7 @@ async fn a_new_fnlocal_replaces_nodes_by_a_numbered_version() {
 }
 
 #[tokio::test]
-async fn a_rollback_names_the_old_release_and_the_next_promote_makes_a_new_number() {
+async fn a_rollback_selects_the_old_release_and_the_next_promote_gets_a_new_number() {
     let play = Play::with_values().await;
     let mut project = Project::new();
     promote(&play, &mut project).await;
@@ -156,7 +156,7 @@ async fn a_rollback_names_the_old_release_and_the_next_promote_makes_a_new_numbe
 }
 
 #[tokio::test]
-async fn old_releases_go_and_images_stay_that_a_kept_one_names() {
+async fn old_releases_are_deleted_and_images_of_retained_releases_remain() {
     let play = Play::with_values().await;
     let mut project = Project::new();
     project.env.keep_releases = 2;
@@ -177,7 +177,7 @@ async fn old_releases_go_and_images_stay_that_a_kept_one_names() {
 }
 
 #[tokio::test]
-async fn a_stored_plan_is_refused_when_something_moved_and_applied_when_not() {
+async fn a_stored_plan_is_applied_once_and_refused_after_a_change() {
     let play = Play::with_values().await;
     let mut project = Project::new();
     let aws = play.aws("shop", "prod").await;
@@ -197,7 +197,7 @@ async fn a_stored_plan_is_refused_when_something_moved_and_applied_when_not() {
 }
 
 #[tokio::test]
-async fn of_two_promotes_at_once_one_wins_and_the_other_is_told() {
+async fn the_slower_of_two_concurrent_promotes_fails_and_names_the_newer_release() {
     let play = Play::with_values().await;
     let mut project = Project::new();
     promote(&play, &mut project).await;
@@ -215,7 +215,7 @@ async fn of_two_promotes_at_once_one_wins_and_the_other_is_told() {
 }
 
 #[tokio::test]
-async fn destroy_leaves_nothing_and_strangers_alone() {
+async fn destroy_deletes_its_environment_and_no_other() {
     let play = Play::with_values().await;
     let mut project = Project::new();
     promote(&play, &mut project).await;
@@ -235,7 +235,7 @@ async fn destroy_leaves_nothing_and_strangers_alone() {
 }
 
 #[tokio::test]
-async fn machines_that_are_kept_stopped_come_and_go_with_a_hook_that_waits_for_their_boot() {
+async fn a_warm_pool_is_created_with_a_boot_hook_resized_and_deleted() {
     let play = Play::with_values().await;
     let mut project = Project::new();
     promote(&play, &mut project).await;
@@ -350,7 +350,7 @@ async fn a_queue_with_our_name_that_is_not_ours_is_never_touched() {
 }
 
 #[tokio::test]
-async fn something_untagged_with_our_name_is_never_touched() {
+async fn an_untagged_resource_with_a_matching_name_is_never_changed() {
     let play = Play::with_values().await;
     let config = play.config().await;
     let ecr = aws_sdk_ecr::Client::new(&config);
@@ -373,7 +373,7 @@ async fn something_untagged_with_our_name_is_never_touched() {
 }
 
 #[tokio::test]
-async fn the_policy_allows_the_calls_that_are_made_and_hardly_others() {
+async fn the_policy_allows_every_call_made_and_few_others() {
     let play = Play::with_values().await;
     let mut project = Project::new();
     promote(&play, &mut project).await;

@@ -23,7 +23,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_text_is_cut_between_characters_and_says_so() {
+    fn a_long_text_is_cut_between_characters_with_a_note() {
         let mut text = "ü".repeat(100_000);
         cut(&mut text, 1001);
         assert_eq!(text, format!("{}… [199000 bytes cut]", "ü".repeat(500)));

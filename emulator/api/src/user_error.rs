@@ -118,7 +118,7 @@ mod tests {
     user_error!(Outer [Inner] { Self::Plain => "try another"; });
 
     #[test]
-    fn a_transparent_variant_answers_as_the_error_in_it() {
+    fn a_transparent_variant_has_the_hint_and_exit_code_of_its_inner_error() {
         let said = |error: &dyn UserError| (error.hint(), error.exit());
         let inner = |error| said(&Outer::Inner(error));
         assert_eq!(inner(Inner::Busy), (None, Exit::TryAgain));

@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn requests_that_wait_go_first() {
+    fn waiting_requests_take_precedence_over_asynchronous_jobs() {
         let entered = InFlight {
             waiting: 1,
             running: 0,
@@ -97,13 +97,13 @@ mod tests {
     }
 
     #[test]
-    fn a_function_with_one_place_still_runs_triggered_work() {
+    fn a_function_with_one_instance_still_runs_asynchronous_jobs() {
         assert_eq!(admissible(offer(0, 0, 1), InFlight::default(), 1), 1);
     }
 
     proptest! {
         #[test]
-        fn what_enters_never_exceeds_the_share_nor_overtakes(
+        fn admitted_jobs_never_exceed_their_share_or_overtake_waiting_requests(
             waiting in 0u32..50, ready in 0u32..200, most in 0u32..200, starts in 0u32..8,
             own_waiting in 0u32..50, running in 0u32..200, share in 1u32..=100,
         ) {

@@ -33,7 +33,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_moves_by_an_eighth() {
+    fn an_average_moves_by_an_eighth_of_the_difference() {
         let mut average = Average::guess(Duration::from_millis(80));
         average.add(Duration::from_millis(160));
         assert_eq!(average.micros(), Some(90_000));

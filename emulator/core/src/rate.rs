@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn a_full_bucket_lasts_for_one_seconds_worth() {
+    fn a_full_bucket_holds_one_second_of_tokens() {
         let mut bucket = TokenBucket::new(rate(3, None), Instant::START);
         for _ in 0..3 {
             assert!(bucket.wait(Instant::START).is_zero());
@@ -132,7 +132,7 @@ mod tests {
     }
 
     #[test]
-    fn a_burst_may_be_more_or_less_than_a_seconds_worth() {
+    fn a_burst_may_be_larger_or_smaller_than_the_rate() {
         for (burst, taken) in [(1, 1), (7, 7)] {
             let mut bucket = TokenBucket::new(rate(3, Some(burst)), Instant::START);
             assert_eq!(bucket.tokens(Instant::from_millis(9_000)), taken);
@@ -150,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_seconds_worth_of_starts_fills_evenly() {
+    fn a_rate_per_ten_seconds_refills_evenly() {
         let mut bucket = TokenBucket::new(FillRate::per_ten_seconds(1000), Instant::START);
         for _ in 0..1000 {
             bucket.take();
@@ -161,7 +161,7 @@ mod tests {
     }
 
     #[test]
-    fn a_changed_rate_keeps_what_was_used_up() {
+    fn a_changed_rate_keeps_the_tokens_already_used() {
         let mut bucket = Some(TokenBucket::new(rate(10, None), Instant::START));
         for _ in 0..10 {
             bucket.as_mut().unwrap().take();

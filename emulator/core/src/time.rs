@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_number_from_outside_becomes_a_span_within_bounds() {
+    fn every_untrusted_number_becomes_a_duration_within_bounds() {
         let tiny = f64::MIN_POSITIVE;
         let none = [-1.0, -1e22, f64::NEG_INFINITY, f64::NAN, -0.0, 0.0, tiny];
         for number in none {

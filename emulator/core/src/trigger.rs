@@ -349,7 +349,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_double_up_to_the_longest_and_never_shrink_below_half() {
+    fn backoff_doubles_up_to_the_maximum_and_jitter_shortens_it_by_at_most_half() {
         let policy = AsyncPolicy::default();
         let pauses = |chance| (1..12).map(move |n| AsyncPolicy::default().pause(n, chance));
         assert_eq!(policy.pause(1, 0.0), Duration::from_secs(1));
@@ -362,7 +362,7 @@ mod tests {
     }
 
     #[test]
-    fn a_schedule_is_a_text_or_a_table() {
+    fn a_schedule_is_a_string_or_a_table() {
         let text: ScheduleSpec = serde_json::from_str(r#""0 9 * * *""#).unwrap();
         assert_eq!(text, ScheduleSpec::cron("0 9 * * *"));
         let table =
@@ -376,7 +376,7 @@ mod tests {
     }
 
     #[test]
-    fn bounds_that_make_no_sense_are_named() {
+    fn an_out_of_range_policy_value_is_refused_with_its_key() {
         let bad = |change: fn(&mut AsyncPolicy)| {
             let mut policy = AsyncPolicy::default();
             change(&mut policy);

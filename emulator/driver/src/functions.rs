@@ -227,7 +227,7 @@ mod tests {
     use super::distance;
 
     #[test]
-    fn a_name_is_near_with_two_edits_close_together() {
+    fn names_are_near_within_two_adjacent_edits() {
         assert_eq!(distance("ech", "echo"), Some(1));
         assert_eq!(distance("ehco", "echo"), Some(1));
         assert_eq!(distance("b-echo-c", "echo"), None);
@@ -237,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn a_failures_file_is_shown_where_the_person_has_it() {
+    fn a_failure_shows_the_path_in_the_project_folder() {
         for file in ["index.js", "/app/0f/index.js"] {
             let mut failure = Failure {
                 file: Some(file.to_owned()),

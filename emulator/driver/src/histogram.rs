@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_time_is_in_one_span() {
+    fn every_duration_is_counted_in_one_bucket() {
         let mut histogram = Histogram::default();
         for micros in [0, 500, 501, 2_000_000, 3_600_000_000] {
             histogram.add(Duration::from_micros(micros));

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn an_instance_may_report_on_its_own_requests_only_and_each_end_once() {
+    fn an_instance_reports_only_on_its_own_requests_and_each_end_counts_once() {
         let mut served = ServedRequests::default();
         served.begin(&name(1));
         assert!(served.knows("r1") && !served.knows("r2"));
@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn ended_requests_are_bounded_in_number_and_running_ones_stay_known() {
+    fn recently_ended_requests_are_bounded_and_running_ones_are_never_forgotten() {
         let mut served = ServedRequests::default();
         served.begin(&name(0));
         for number in 1..=10 * MAX_RECENT {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_job_that_is_run_again_under_its_name_stays_known_while_it_runs() {
+    fn a_retried_job_with_the_same_name_stays_known_while_it_runs() {
         let mut served = ServedRequests::default();
         served.begin(&name(0));
         served.end(&name(0));

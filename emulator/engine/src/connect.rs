@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn the_active_context_names_the_engine() {
+    fn the_engine_host_is_read_from_the_active_docker_context() {
         let config = tempfile::tempdir().unwrap();
         std::fs::write(
             config.path().join("config.json"),
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_context_is_named() {
+    fn an_unknown_docker_context_is_an_error_that_names_it() {
         let config = tempfile::tempdir().unwrap();
         let around = EngineVariables {
             docker_context: Some("gone".into()),
@@ -354,7 +354,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn nothing_listening_is_told_from_no_permission() {
+    async fn a_socket_without_listener_is_reported_as_not_running() {
         let folder = tempfile::tempdir().unwrap();
         let socket = folder.path().join("d.sock");
         drop(std::os::unix::net::UnixListener::bind(&socket).unwrap());

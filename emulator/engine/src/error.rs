@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_somebody_removed_is_told_from_other_refusals() {
+    fn a_missing_image_has_an_error_of_its_own() {
         let said = |message: &str| {
             let error = Error::DockerResponseServerError {
                 status_code: 404,

@@ -88,7 +88,7 @@ mod tests {
     }
 
     #[test]
-    fn repository_names_hold_only_what_is_allowed() {
+    fn repository_names_contain_only_allowed_characters() {
         assert_eq!(fit("my-app2"), "my-app2");
         assert!(fit("My App-@scope/π_x").starts_with("my-app-scope-x-"));
         assert!(fit("π").starts_with("package-"));
@@ -103,7 +103,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn every_name_becomes_a_part_of_an_images_name_and_no_two_the_same(
+        fn every_name_becomes_a_valid_and_unique_image_name_component(
             one in "\\PC{0,130}|[-a-zA-Z_.]{0,130}|[aA-]{0,3}",
             other in "\\PC{0,130}|[-a-zA-Z_.]{0,130}|[aA-]{0,3}",
         ) {
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn parts_of_a_hash_do_not_run_into_each_other() {
+    fn the_parts_of_a_hash_are_delimited() {
         assert_ne!(short_hash(&[b"ab", b"c"]), short_hash(&[b"a", b"bc"]));
         assert_eq!(short_hash(&[b"x"]).len(), 12);
     }

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_one_that_engines_take_whatever_it_is_made_of() {
+    fn any_text_becomes_a_valid_container_name() {
         assert_eq!(name("shop", "greet-i3"), "fnlocal-shop-greet-i3");
         for text in ["", "Ä ö/ü:x", "@scope/name", "..", &"x".repeat(300)] {
             let name = name(text, text);

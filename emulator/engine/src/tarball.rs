@@ -120,7 +120,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn long_names_are_read_back_as_they_were_written() {
+    fn long_paths_and_link_targets_survive_a_round_trip() {
         let (long, far) = (format!("a/{}/b.js", "x".repeat(300)), "y".repeat(200));
         let mut bytes = Vec::new();
         let mut tar = Tarball::new(&mut bytes);
@@ -144,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn the_largest_files_are_remembered() {
+    fn the_five_largest_files_are_recorded() {
         let mut tar = Tarball::new(io::sink());
         for size in 1..=8_u64 {
             tar.file(&format!("f{size}"), 0o644, size, io::repeat(0))

@@ -3,7 +3,7 @@ use tokio::task::LocalSet;
 use super::*;
 
 #[tokio::test]
-async fn a_panic_of_a_vital_thread_ends_what_serves_and_what_it_started() {
+async fn a_panic_of_a_vital_thread_stops_serving_and_runs_the_cleanup() {
     let faults = Faults::default();
     let mut ended = false;
     let serving = async {
@@ -18,7 +18,7 @@ async fn a_panic_of_a_vital_thread_ends_what_serves_and_what_it_started() {
 }
 
 #[tokio::test]
-async fn a_fatal_fault_ends_all_that_watch() {
+async fn a_fatal_fault_ends_every_watcher() {
     let faults = Faults::default();
     let (one, other, ()) = tokio::join!(faults.watch(drop), faults.watch(drop), async {
         faults.raise("journal", "it is gone", true);
@@ -30,7 +30,7 @@ async fn a_fatal_fault_ends_all_that_watch() {
 }
 
 #[test]
-fn a_panic_of_a_lasting_thread_is_named_and_ends_nothing() {
+fn a_panic_of_a_non_vital_thread_is_recorded_as_non_fatal() {
     let faults = Faults::default();
     faults.panicked("spans", "no");
     let missing = faults.missing();
@@ -41,14 +41,14 @@ fn a_panic_of_a_lasting_thread_is_named_and_ends_nothing() {
 }
 
 #[test]
-fn a_panic_of_a_request_is_counted_and_nothing_is_missing() {
+fn a_panic_of_a_request_is_counted_and_is_not_a_fault() {
     let faults = Faults::default();
     faults.panicked("main", "no");
     assert_eq!((faults.panics(), faults.missing()), (1, Vec::new()));
 }
 
 #[tokio::test]
-async fn a_vital_task_that_panics_or_ends_is_a_fatal_fault_and_one_that_is_aborted_is_none() {
+async fn a_vital_task_that_panics_or_ends_is_a_fatal_fault_but_an_aborted_one_is_not() {
     let local = LocalSet::new();
     local
         .run_until(async {
@@ -73,7 +73,7 @@ async fn a_vital_task_that_panics_or_ends_is_a_fatal_fault_and_one_that_is_abort
 }
 
 #[tokio::test]
-async fn a_panic_of_what_serves_is_told_as_a_fault() {
+async fn a_panic_of_the_serving_task_is_returned_as_a_fault() {
     let faults = Faults::default();
     let serving = async {
         assert_eq!(faults.panics(), 1, "it panics");
@@ -84,7 +84,7 @@ async fn a_panic_of_what_serves_is_told_as_a_fault() {
 }
 
 #[test]
-fn texts_of_faults_are_bounded_in_length_and_number() {
+fn fault_texts_are_bounded_in_length_and_number() {
     let faults = Faults::default();
     for _ in 0..1000 {
         faults.panicked("spans", &"x".repeat(100_000));

@@ -88,7 +88,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_byte_order_mark_is_no_part_of_the_text() {
+    fn a_byte_order_mark_is_stripped_from_text() {
         for text in ["", "{}", "{\r\n}\r\n", "\u{feff}"] {
             let marked = format!("{MARK}{text}").into_bytes();
             assert_eq!(without_mark(&marked), text.as_bytes());
@@ -98,7 +98,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_utf_8_is_named_as_what_it_is() {
+    fn a_file_that_is_not_utf_8_is_refused_with_its_actual_format() {
         let wide = |order: fn(u16) -> [u8; 2], text: &str| {
             text.encode_utf16().flat_map(order).collect::<Vec<u8>>()
         };

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn links_are_followed_only_as_long_as_they_stay_inside() {
+    fn symlinks_are_followed_only_while_they_stay_inside_the_folder() {
         let (outer, inner) = folder();
         symlink("a/file", inner.join("near")).unwrap();
         symlink(inner.join("a"), inner.join("absolute")).unwrap();
@@ -146,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_that_is_put_in_the_way_is_not_followed() {
+    fn open_within_follows_no_symlink() {
         let (_outer, inner) = folder();
         symlink("a", inner.join("folder")).unwrap();
         symlink("a/file", inner.join("file")).unwrap();
@@ -157,7 +157,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pipe_or_a_device_is_an_error_and_not_waited_for() {
+    fn reading_a_pipe_or_device_fails_without_blocking() {
         let (_outer, inner) = folder();
         let pipe = inner.join("pipe");
         let made = std::process::Command::new("mkfifo").arg(&pipe).status();

@@ -46,7 +46,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn no_operation_goes_through_a_folder_that_is_a_link() {
+fn no_file_operation_follows_a_symlinked_folder() {
     let scene = Scene::new();
     symlink(scene.victim(), scene.state().join("logs")).unwrap();
     let file = scene.own("logs/file");
@@ -95,7 +95,7 @@ fn a_state_folder_that_is_a_link_is_refused() {
 }
 
 #[test]
-fn a_file_that_is_a_link_is_not_opened_and_its_removal_spares_what_it_leads_to() {
+fn a_symlinked_file_is_not_opened_and_removing_it_keeps_its_target() {
     let scene = Scene::new();
     let at = scene.state().join("lock");
     symlink(scene.victim().join("file"), &at).unwrap();
@@ -115,7 +115,7 @@ fn a_file_that_is_a_link_is_not_opened_and_its_removal_spares_what_it_leads_to()
 }
 
 #[test]
-fn a_pipe_is_refused_at_once() {
+fn a_named_pipe_is_refused_without_blocking() {
     let scene = Scene::new();
     let at = scene.state().join("lock");
     let made = std::process::Command::new("mkfifo").arg(&at).status();
@@ -132,7 +132,7 @@ fn a_pipe_is_refused_at_once() {
 }
 
 #[test]
-fn a_path_cannot_be_joined_out_of_its_folder() {
+fn a_joined_path_cannot_escape_its_folder() {
     let scene = Scene::new();
     let state = scene.own("");
     for outside in ["../../victim/file", "/etc/passwd", "a/../../../victim/file"] {
@@ -143,7 +143,7 @@ fn a_path_cannot_be_joined_out_of_its_folder() {
 }
 
 #[test]
-fn what_is_made_is_private_and_what_is_there_becomes_so() {
+fn new_files_and_folders_are_private_and_existing_ones_become_private() {
     let scene = Scene::new();
     let old = scene.state().join("queue.redb");
     fs::write(&old, "").unwrap();
@@ -170,7 +170,7 @@ fn what_is_made_is_private_and_what_is_there_becomes_so() {
 }
 
 #[test]
-fn every_folder_that_is_made_is_private_and_those_that_were_there_keep_their_modes() {
+fn new_parent_folders_are_private_and_existing_parents_keep_their_modes() {
     let scene = Scene::new();
     // Where no `.fnlocal` is above, the folder itself is the outermost.
     let home = scene.dir.path().join("home");
@@ -207,7 +207,7 @@ fn another_users_folder_is_refused() {
 }
 
 #[test]
-fn a_write_that_fails_leaves_nothing_beside() {
+fn a_failed_write_leaves_no_temporary_file() {
     let scene = Scene::new();
     fs::create_dir(scene.state().join("taken")).unwrap();
     assert!(scene.own("taken").write(b"x").is_err());

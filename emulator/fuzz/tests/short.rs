@@ -79,7 +79,7 @@ fn feed(target: &FuzzTarget, random: &mut ChaCha8Rng) -> Result<Duration, String
 }
 
 #[test]
-fn no_parser_of_strangers_bytes_panics() {
+fn no_parser_of_untrusted_bytes_panics() {
     let mut failed = Vec::new();
     for target in TARGETS {
         match feed(target, &mut ChaCha8Rng::seed_from_u64(1)) {

@@ -260,7 +260,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_of_an_unfinished_head_extend_its_deadline_once() {
+    fn bytes_of_an_unfinished_head_extend_the_deadline_only_once() {
         let activity = Activity::begin();
         assert!(activity.read(1));
         at(&activity, 7);
@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_that_waits_for_its_function_has_no_deadline_here() {
+    fn a_connection_whose_request_waits_for_its_function_has_no_deadline() {
         let activity = Activity::begin();
         let mut request = activity.request();
         assert_eq!(due(&activity), None);
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn a_stream_that_waits_for_its_client_does_not_hide_behind_one_that_ended() {
+    fn an_ended_stream_does_not_extend_the_deadline_of_one_that_waits_for_its_client() {
         let activity = Activity::begin();
         let mut untaken = activity.request();
         untaken.waits_here(false);

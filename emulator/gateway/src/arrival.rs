@@ -240,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_takes_room_in_memory_and_then_in_a_file_and_gives_it_back() {
+    fn a_body_is_charged_to_memory_and_then_to_a_file_and_is_released_when_dropped() {
         let room = Rc::new(Room::default());
         let share = Share::new(&room, None);
         assert!(share.take(1000));
@@ -253,7 +253,7 @@ mod tests {
     }
 
     #[test]
-    fn slow_small_bodies_go_to_files_before_memory_is_full() {
+    fn the_memory_of_small_bodies_is_bounded_and_released() {
         let room = Rc::new(Room::default());
         let shares: Vec<_> = (0..)
             .map(|_| {

@@ -204,13 +204,13 @@ mod tests {
     }
 
     #[test]
-    fn a_trickle_ends_with_its_window() {
+    fn a_trickling_body_is_ended_after_one_window() {
         assert_eq!(lasts(1, Duration::from_millis(300)), Some(10));
         assert_eq!(lasts(1344, Duration::from_secs(29)), Some(10));
     }
 
     #[test]
-    fn what_came_fast_at_first_buys_one_window() {
+    fn a_fast_start_extends_a_body_by_only_one_window() {
         let now = Instant::now();
         let mut pace = Pace::new(Duration::from_secs(60), now);
         pace.came(1 << 30);
@@ -220,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn a_slow_line_that_keeps_sending_goes_on() {
+    fn a_slow_but_steady_body_is_never_ended() {
         assert_eq!(lasts(300, Duration::from_secs(1)), None);
     }
 }

@@ -249,14 +249,14 @@ mod tests {
 
     /// Without an end if each slash looked through the target for a scheme.
     #[test]
-    fn a_target_of_slashes_without_a_path_is_read_to_its_end() {
+    fn a_target_of_millions_of_slashes_is_read_to_its_end() {
         let sent = format!("GET x{} HTTP/1.1\r\n\r\n", "/".repeat(4 << 20));
         let mut head = RequestHead::default();
         assert_eq!(read(&mut head, sent.as_bytes(), 8192), sent);
     }
 
     #[test]
-    fn the_second_request_of_a_connection_has_an_authority_of_its_own() {
+    fn each_request_of_a_connection_is_parsed_for_its_own_authority() {
         let mut head = RequestHead::default();
         for target in ["http://one.example/<a>", "/<b>"] {
             let sent = format!("GET {target} HTTP/1.1\r\n\r\n");
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn characters_no_uri_may_have_are_encoded_wherever_the_bytes_are_cut() {
+    fn characters_invalid_in_uris_are_encoded_wherever_the_bytes_are_split() {
         let target = "/a\"b<c>d`e{f|g}h^i\\?q=\"<>`{|}^\\&u=%22#x";
         let sent = format!("GET {target} HTTP/1.1\r\nx-own: \"<>\r\n\r\n");
         for size in 1..sent.len() {
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn every_byte_of_a_target_is_taken_by_hyper() {
+    fn hyper_accepts_every_byte_in_an_encoded_target() {
         for byte in (0x21..=0xff_u8).filter(|byte| *byte != 0x7f) {
             for before in ["/x", "/x?q="] {
                 let mut head = RequestHead::default();
@@ -299,7 +299,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_target_is_not_touched() {
+    fn bytes_that_are_not_a_request_target_are_unchanged() {
         let foreign = [
             "GET http://a\"b/ HTTP/1.1\r\n\r\n",
             "CONNECT a\"b:1 HTTP/1.1\r\n\r\n",
@@ -322,7 +322,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_is_not_touched_and_the_head_behind_it_is() {
+    fn a_body_is_unchanged_and_the_head_after_it_is_encoded() {
         const HEAD: &[u8] = b"POST /< HTTP/1.1\r\n\r\n";
         let with_body = Request::new("GET /\" HTTP/1.1".to_owned());
         let mut head = RequestHead::default();
@@ -335,7 +335,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_behind_a_switch_of_protocols_are_not_touched() {
+    fn bytes_after_a_protocol_switch_are_unchanged() {
         let mut head = RequestHead::default();
         let mut request = Request::new(String::new());
         let upgrade = HeaderValue::from_static("websocket");

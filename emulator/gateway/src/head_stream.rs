@@ -204,7 +204,7 @@ mod tests {
     use super::own_answer;
 
     #[test]
-    fn only_what_hyper_answers_by_itself_is_recognised() {
+    fn only_the_error_answers_of_hyper_itself_are_recognised() {
         let own = "HTTP/1.1 400 Bad Request\r\ncontent-length: 0\r\ndate: Mon, 1 Jan\r\n\r\n";
         assert_eq!(own_answer(own.as_bytes()).unwrap().1, 400);
         let behind = format!("HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nhi{own}");

@@ -234,7 +234,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_connection_names_stops_here() {
+    fn headers_named_by_connection_are_removed() {
         let mut headers = HeaderMap::new();
         headers.insert("connection", HeaderValue::from_static("close, x-secret"));
         headers.insert("x-secret", HeaderValue::from_static("1"));
@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_instance_says_in_the_platforms_name_stops_here() {
+    fn platform_headers_forged_by_an_instance_are_removed() {
         let forged = ["x-fnlocal-token", "x-fnlocal-cold", "x-fnlocal-other"];
         let mut headers = HeaderMap::new();
         for name in forged {
@@ -276,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn cookies_that_came_apart_go_on_as_one_header() {
+    fn split_cookie_headers_are_joined_into_one() {
         for (sent, passed) in [
             (&["a=1", "b=2", "c=3; d=4"][..], "a=1; b=2; c=3; d=4"),
             (&["a=1; b=2"], "a=1; b=2"),

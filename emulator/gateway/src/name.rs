@@ -25,14 +25,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_name_is_a_number_in_16_hexadecimal_digits() {
+    fn a_request_id_is_16_hexadecimal_digits() {
         assert_eq!(&*digits(0x5f0c_21aa_0000_0001), "5f0c21aa00000001");
         assert_eq!(&*digits(7), "0000000000000007");
         assert_eq!(&*digits(u64::MAX), "ffffffffffffffff");
     }
 
     #[test]
-    fn names_share_neither_their_beginning_nor_their_end() {
+    fn request_ids_share_neither_prefixes_nor_suffixes() {
         let names: Vec<_> = (0..1000).map(|_| request_name()).collect();
         let begin: BTreeSet<&str> = names.iter().map(|name| &name[..8]).collect();
         let end: BTreeSet<&str> = names.iter().map(|name| &name[8..]).collect();

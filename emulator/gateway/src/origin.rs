@@ -260,14 +260,14 @@ mod tests {
     }
 
     #[test]
-    fn health_and_metrics_stay_on_the_functions_port() {
+    fn health_and_metrics_are_served_on_the_functions_port() {
         assert_eq!(status("/_fnlocal/health", &[]), None);
         assert_eq!(status("/_fnlocal/metrics", &[]), None);
         assert_eq!(status("/_fnlocal/healthy", &[]), Some(404));
     }
 
     #[test]
-    fn data_wants_the_token_and_no_page() {
+    fn platform_data_on_the_functions_port_requires_the_token_and_is_refused_to_pages() {
         let token = (TOKEN_HEADER, "secret");
         assert_eq!(status("/_fnlocal/view", &[]), Some(404));
         assert_eq!(status("/_fnlocal/view", &[(TOKEN_HEADER, "")]), Some(404));
@@ -281,7 +281,7 @@ mod tests {
     }
 
     #[test]
-    fn only_navigations_are_led_to_the_dashboard() {
+    fn only_navigations_are_redirected_to_the_dashboard() {
         let browser = [
             ("sec-fetch-mode", "navigate"),
             ("sec-fetch-dest", "document"),
@@ -304,7 +304,7 @@ mod tests {
     }
 
     #[test]
-    fn a_call_of_the_dashboard_becomes_one_of_the_function() {
+    fn a_dashboard_invocation_is_rewritten_to_a_request_for_the_function() {
         let mut call = request("/_fnlocal/invoke/hi/x?y=1", &[(BY_PAGE, "1")]);
         assert!(unwrap_invocation(&mut call).is_ok());
         assert_eq!(call.uri(), "/hi/x?y=1");
@@ -313,7 +313,7 @@ mod tests {
     }
 
     #[test]
-    fn a_worker_of_one_function_stays_below_it() {
+    fn a_service_worker_script_with_the_scope_of_all_functions_is_detected() {
         let worker = [("service-worker", "script")];
         assert!(is_worker_over_all(&request("/page", &worker)));
         assert!(!is_worker_over_all(&request("/page/worker.js", &worker)));

@@ -56,21 +56,21 @@ mod tests {
     use super::{PathTarget, route};
 
     #[test]
-    fn the_first_segment_is_the_name() {
+    fn the_first_path_segment_is_the_function_name() {
         assert_eq!(route("/bid"), PathTarget::Named("bid"));
         assert_eq!(route("/bid/7/x"), PathTarget::Named("bid"));
         assert_eq!(route("/"), PathTarget::Named(""));
     }
 
     #[test]
-    fn the_platforms_paths_are_its_own() {
+    fn platform_paths_are_not_routed_to_functions() {
         assert_eq!(route("/_fnlocal"), PathTarget::Platform);
         assert_eq!(route("/_fnlocal/health"), PathTarget::Platform);
         assert_eq!(route("/_fnlocalx"), PathTarget::Named("_fnlocalx"));
     }
 
     #[test]
-    fn dots_are_refused_however_they_are_spelt() {
+    fn dot_segments_are_refused_in_every_encoding() {
         for path in ["/bid/../x", "/..", "/%2e%2E/x", "/bid/.%2e", "/bid/%2e/x"] {
             assert!(matches!(route(path), PathTarget::Refused(_)), "{path}");
         }

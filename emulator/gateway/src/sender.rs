@@ -167,7 +167,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn the_slowest_makes_room_and_a_newcomer_does_not() {
+    async fn the_slowest_sender_is_evicted_but_never_a_new_one() {
         let began = Instant::now();
         let arrivals = Rc::new(Arrivals::default());
         let listed = [9000, 600, 3000].map(|bytes| {
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sender_that_keeps_up_the_rate_stays_and_a_burst_buys_seconds() {
+    fn a_steady_sender_is_not_evicted_and_a_burst_protects_for_seconds_only() {
         let mut now = Instant::now();
         let [steady, burst] = [Sender::new(now), Sender::new(now)];
         burst.came(6_000_000, now);

@@ -323,7 +323,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ldd_lines_give_paths_and_nothing_else() {
+    fn library_paths_are_read_from_ldd_output() {
         let text = "\tlinux-vdso.so.1 (0x00007ffe)\n\tlibc.so.6 => /lib/x/libc.so.6 (0x00007f3e)\n\
                     \t/lib64/ld-linux-x86-64.so.2 (0x00007f51)\n";
         let found = parse_ldd(text, Path::new("x")).unwrap();
@@ -339,7 +339,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_library_is_named() {
+    fn a_missing_library_is_an_error_that_names_it() {
         let error = parse_ldd("\tliba.so => not found\n", Path::new("/bin/x")).unwrap_err();
         assert_eq!(error, "/bin/x: liba.so => not found");
     }

@@ -140,7 +140,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_same_files_give_the_same_bytes_in_any_order() {
+    fn the_bytes_of_a_root_do_not_depend_on_the_order_of_its_files() {
         let (mut one, mut two) = (Root::default(), Root::default());
         one.text("/b/x", "1", 0o644);
         one.link("/a", "b/x");

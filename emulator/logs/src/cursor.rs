@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_that_is_too_long_is_skipped_in_bounded_memory() {
+    fn an_overlong_line_is_skipped_in_bounded_memory() {
         let folder = tempfile::tempdir().unwrap();
         let mut cursor = Cursor::open(folder.path(), None).unwrap();
         let mut log = path(folder.path(), 7).create_new().unwrap();
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn the_end_is_after_the_last_whole_line() {
+    fn a_cursor_at_the_end_starts_after_the_last_complete_line() {
         let folder = tempfile::tempdir().unwrap();
         let mut empty = Cursor::at_the_end(folder.path()).unwrap();
         assert_eq!(empty.next_line().unwrap(), None);

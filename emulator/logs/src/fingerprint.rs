@@ -55,7 +55,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn numbers_and_ids_make_no_other_message() {
+    fn numbers_and_ids_do_not_change_the_fingerprint_of_a_message() {
         assert_eq!(without_numbers("user 12 of 3a4f00bc9d"), "user # of #");
         assert_eq!(without_numbers("no 'name' in v2"), "no 'name' in v#");
     }

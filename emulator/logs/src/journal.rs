@@ -350,7 +350,7 @@ mod tests {
     use fnlocal_api::Cause;
 
     #[test]
-    fn an_error_that_is_shown_is_among_those_on_disk() {
+    fn an_error_is_on_disk_before_it_is_shown() {
         let folder = tempfile::tempdir().unwrap();
         let (printer, shown) = sync_channel(1);
         let bounds = JournalLimits::default();
@@ -363,7 +363,7 @@ mod tests {
     }
 
     #[test]
-    fn a_document_is_never_longer_than_its_bound() {
+    fn a_log_document_never_exceeds_its_maximum_size() {
         let folder = tempfile::tempdir().unwrap();
         let (printer, shown) = sync_channel(1);
         let bounds = JournalLimits::default();

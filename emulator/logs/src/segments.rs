@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn the_oldest_lines_go_when_the_bound_is_reached() {
+    fn the_oldest_lines_are_removed_at_the_size_limit() {
         let folder = tempfile::tempdir().unwrap();
         let mut segments = Segments::open(folder.path(), bounds(8_000)).unwrap();
         for number in 0..1000 {
@@ -159,7 +159,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_old_goes_at_the_next_start() {
+    fn log_files_over_the_age_limit_are_removed_at_the_next_start() {
         let folder = tempfile::tempdir().unwrap();
         let old = path(folder.path(), 3);
         old.write(b"old\n").unwrap();

@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_trace_goes_on_with_another_span() {
+    fn a_trace_continues_with_a_new_span_id() {
         let sent = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let trace = TraceContext::parse(&HeaderValue::from_static(sent)).unwrap();
         assert_eq!(trace.parent, Some(0x00f0_67aa_0ba9_02b7));
@@ -106,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_well_formed_begins_a_trace() {
+    fn a_malformed_traceparent_is_ignored() {
         for sent in [
             "",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",

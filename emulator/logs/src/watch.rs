@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_what_is_there_is_no_change_and_writing_is() {
+    fn a_log_folder_watch_reports_writes_and_not_reads() {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("00000001.jsonl");
         std::fs::write(&file, "{}\n").unwrap();

@@ -188,7 +188,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_words_that_may_have_been_meant_are_compared() {
+    fn suggestions_ignore_names_that_are_too_long_to_match() {
         assert_eq!(nearest("timeuot", ["timeout", "memory"]), Some("timeout"));
         let long = "timeout".repeat(100_000);
         assert_eq!(nearest(&long, ["timeout"]), None);

@@ -93,7 +93,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reference_stands_for_what_was_set_above() {
+    fn a_reference_expands_to_a_variable_set_above() {
         for (value, wanted) in [
             ("postgres://$HOST:${PORT_2}/app", "postgres://db:5432/app"),
             ("$HOST$HOST", "dbdb"),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dollar_sign_without_a_name_or_with_a_backslash_is_itself() {
+    fn a_dollar_sign_without_a_name_or_after_a_backslash_is_literal() {
         for (value, wanted) in [
             ("$2b$10$abc.", "$2b$10$abc."),
             ("\\$HOST", "$HOST"),
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_name_is_an_error() {
+    fn a_reference_to_an_unset_variable_is_an_error() {
         assert_eq!(expanded("a $NONE b"), Err("NONE".to_owned()));
         assert_eq!(expanded("${NONE}"), Err("NONE".to_owned()));
     }

@@ -120,14 +120,14 @@ mod tests {
     }
 
     #[test]
-    fn long_names_that_begin_alike_do_not_become_the_same() {
+    fn long_names_with_a_common_prefix_get_different_slugs() {
         let [one, other] = ["a", "b"].map(|end| slug(&format!("{}-{end}", "x".repeat(59))));
         assert!(is_slug(&one) && is_slug(&other), "{one} {other}");
         assert_ne!(one, other);
     }
 
     #[test]
-    fn plain_names_are_kept_and_shared_ones_become_their_folders() {
+    fn unique_package_names_are_unchanged_and_duplicates_use_their_folders() {
         let named = |name: &str, folder: &str| (slug(name), folder.to_owned());
         let mut slugs = [
             named("shop", ""),
@@ -152,7 +152,7 @@ mod tests {
         }
 
         #[test]
-        fn packages_of_a_project_never_share_a_name(
+        fn packages_of_a_project_get_distinct_names(
             names in proptest::collection::vec("[-aA@/π]{0,3}|[ab]{58}[-a]{0,4}", 1..9),
             folders in proptest::collection::btree_set("[-aA/π]{0,4}", 9),
         ) {

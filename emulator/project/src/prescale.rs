@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn half_past_five_on_fridays_in_kolkata_is_noon_of_utc() {
+    fn a_prescale_in_kolkata_time_occurs_at_the_matching_utc_times() {
         // 2026-11-27, a Friday, 11:30.
         let begin = 1_795_779_000;
         let sale = sale("30 17 * * FRI", Some("Asia/Kolkata"));
@@ -78,13 +78,13 @@ mod tests {
     }
 
     #[test]
-    fn one_every_minute_is_not_looked_for_without_end() {
+    fn the_number_of_prescale_occurrences_is_bounded() {
         let often = sale("* * * * *", None).occurrences(0, Duration::from_secs(365 * DAY));
         assert_eq!(often.unwrap().len(), MAX_OCCURRENCES);
     }
 
     #[test]
-    fn nonsense_is_named() {
+    fn an_invalid_prescale_entry_is_refused_with_the_entry() {
         let error = |sale: PrescaleConfig| {
             let error = sale.occurrences(0, Duration::from_secs(10)).unwrap_err();
             (error.to_string(), error.hint().unwrap())

@@ -186,7 +186,7 @@ mod tests {
     }
 
     #[test]
-    fn defaults_that_are_described_are_those_in_use() {
+    fn the_documented_function_defaults_are_those_in_use() {
         let mut all = described_defaults("FunctionConfig");
         all["async"] = described_defaults("AsyncConfig");
         let config: FunctionConfig = serde_json::from_value(all).unwrap();
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn the_core_accepts_what_the_bounds_accept_and_no_more() {
+    fn the_schema_bounds_match_those_the_core_accepts() {
         each(|table, key, schema| {
             let kind = schema["x-type"].as_str().unwrap_or_default();
             let accepted = |number: f64| {

@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_shell_is_asked_only_for_what_the_file_names() {
+    fn only_shell_variables_named_in_fnlocal_toml_are_read() {
         let config: Config = toml::from_str(
             "[defaults]\nenv = [\"REGION\"]\n\
              [functions.bid]\nenv = [\"REDIS_URL\"]\n\

@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn folders_outside_of_the_project_lead_out() {
+    fn folders_outside_the_project_are_detected() {
         for path in ["/", "/etc", "../uploads", "uploads/../../other"] {
             assert!(leads_out(path), "{path}");
         }

@@ -206,7 +206,7 @@ mod tests {
     const EMPTY: &str = "sha256:e3b0c44298fc1c149afbf4c8996fb92427ae41e4649b934ca495991b7852b855";
 
     #[test]
-    fn a_digest_is_written_as_it_was_read() {
+    fn a_digest_survives_a_round_trip() {
         let digest: Digest = EMPTY.parse().unwrap();
         assert_eq!(digest.to_string(), EMPTY);
         assert_eq!(digest, Digest::sha256(b""));
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_of_another_form_is_refused() {
+    fn a_malformed_digest_is_refused() {
         let capitals = EMPTY.to_uppercase().replace("SHA256", "sha256");
         let long = format!("{EMPTY}0");
         for bad in [

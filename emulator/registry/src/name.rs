@@ -207,7 +207,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_of_the_grammar_are_taken() {
+    fn repository_names_of_the_grammar_are_accepted() {
         let deep = vec!["a"; 128].join("/");
         let wide = "a".repeat(255);
         for good in [
@@ -277,7 +277,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn tags_keep_their_capitals_where_files_do_not(tag in "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}") {
+        fn tags_keep_their_case_in_lower_case_file_names(tag in "[a-zA-Z0-9_][a-zA-Z0-9._-]{0,127}") {
             let tag: Tag = tag.parse().unwrap();
             let name = tag.file_name();
             prop_assert_eq!(&name, &name.to_lowercase());
@@ -286,7 +286,7 @@ mod tests {
         }
 
         #[test]
-        fn a_name_that_is_taken_stays_inside_its_folder(name in "[a-z0-9._/%A-Z\\\\-]{0,40}") {
+        fn an_accepted_repository_name_stays_inside_its_folder(name in "[a-z0-9._/%A-Z\\\\-]{0,40}") {
             if let Ok(name) = name.parse::<RepositoryName>() {
                 let path = std::path::Path::new(name.as_str());
                 prop_assert!(path.components().all(|part| matches!(part, std::path::Component::Normal(_))));

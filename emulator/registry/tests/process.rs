@@ -45,7 +45,7 @@ impl Process {
                 "--ignored",
                 "--exact",
                 "--nocapture",
-                "serves_for_other_tests",
+                "child_process_serves_a_registry",
             ])
             .env(FOLDER, folder)
             .stdout(Stdio::piped())
@@ -84,7 +84,7 @@ impl Drop for Process {
 
 #[tokio::test]
 #[ignore = "the other tests start it in a process of its own"]
-async fn serves_for_other_tests() {
+async fn child_process_serves_a_registry() {
     let Some(folder) = std::env::var_os(FOLDER) else {
         return;
     };
@@ -151,7 +151,7 @@ fn complete(store: &Store, name: &RepositoryName, tag: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn every_acknowledged_manifest_is_complete_after_a_kill_during_twenty_pushes() {
+async fn acknowledged_manifests_are_complete_after_a_kill_during_twenty_pushes() {
     let folder = tempfile::tempdir().unwrap();
     let seed = rand::random();
     println!("seed {seed}");
@@ -203,7 +203,7 @@ async fn every_acknowledged_manifest_is_complete_after_a_kill_during_twenty_push
 
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
-async fn a_layer_of_any_size_takes_little_memory() {
+async fn pushing_and_pulling_a_layer_takes_bounded_memory() {
     let layer = std::env::var(LAYER).ok().and_then(|mib| mib.parse().ok());
     push_and_pull(layer.unwrap_or(USUAL_LAYER)).await;
 }
@@ -211,7 +211,7 @@ async fn a_layer_of_any_size_takes_little_memory() {
 #[cfg(target_os = "linux")]
 #[tokio::test(flavor = "multi_thread")]
 #[ignore = "takes a while and 2 GB of disk"]
-async fn a_layer_of_two_gigabytes_takes_little_memory() {
+async fn pushing_and_pulling_a_layer_of_two_gigabytes_takes_bounded_memory() {
     push_and_pull(2048).await;
 }
 
@@ -269,7 +269,7 @@ async fn push_and_pull(mib: u64) {
 }
 
 #[tokio::test]
-async fn a_push_without_room_on_the_disk_is_refused_and_leaves_nothing() {
+async fn a_push_to_a_full_disk_is_refused_and_leaves_nothing() {
     let folder = tempfile::tempdir().unwrap();
     // No file larger than 2 MiB: the write that would make one fails as on a full disk.
     let process = Process::start(folder.path(), "trap '' XFSZ; ulimit -f 4096");

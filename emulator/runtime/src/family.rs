@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_in_a_session_of_its_own_ends_with_its_instance() {
+    fn a_process_in_its_own_session_ends_with_its_instance() {
         let script = "setsid sh -c 'echo $$; exec sleep 600' & wait";
         let (mut root, detached) = shell("r1/1", script);
         Family::marked("r1/1", root.id()).end();
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_process_without_the_mark_ends_while_its_parent_lives() {
+    fn an_unmarked_descendant_process_ends_with_its_instance() {
         let script = "env -i setsid sh -c 'echo $$; exec sleep 600' & wait";
         let (mut root, unmarked) = shell("r2/1", script);
         let family = Family::marked("r2/1", root.id());
@@ -250,7 +250,7 @@ mod tests {
     }
 
     #[test]
-    fn another_instance_and_another_run_go_on() {
+    fn ending_an_instance_or_a_run_leaves_the_others_running() {
         let script = "echo $$; exec sleep 600";
         let (mut one, _) = shell("r3/1", script);
         let (mut ten, _) = shell("r3/10", script);

@@ -107,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dead_runs_folder_goes_and_a_living_ones_stays() {
+    fn the_folder_of_a_dead_run_is_removed_and_that_of_a_live_run_is_kept() {
         let base = tempfile::tempdir().unwrap();
         let dead = begin(base.path(), "dead").unwrap();
         let _alive = begin(base.path(), "alive").unwrap();
@@ -125,7 +125,7 @@ mod tests {
     }
 
     #[test]
-    fn a_link_among_the_runs_is_left_alone() {
+    fn a_symlink_among_the_run_folders_is_left_alone() {
         let base = tempfile::tempdir().unwrap();
         let victim = tempfile::tempdir().unwrap();
         std::fs::write(victim.path().join(LOCK), "").unwrap();

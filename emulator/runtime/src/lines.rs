@@ -182,7 +182,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn lines_are_cut_at_line_feeds_across_pushes() {
+    fn lines_are_split_at_line_feeds_across_chunks() {
         let mut lines = LineSplitter::default();
         assert_eq!(lines.push(b"a\r\nb"), ["a"]);
         assert_eq!(lines.push(b"c\n\n"), ["bc", ""]);
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn no_character_is_cut_in_two() {
+    fn long_lines_are_split_only_between_characters() {
         for text in [
             "ü".repeat(40_000),
             format!("x{}", "€".repeat(40_000)),
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn no_line_is_longer_than_the_bound() {
+    fn no_line_exceeds_the_maximum_length() {
         let mut lines = LineSplitter::default();
         let mut got = lines.push(&[b'x'; 40_000]);
         got.extend(lines.push(b"\n"));

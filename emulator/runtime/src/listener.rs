@@ -151,7 +151,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn connections_that_are_closed_or_speak_first_are_passed_over() {
+    async fn connections_that_are_closed_or_send_first_are_skipped() {
         let (_folder, listener) = listener();
         for _ in 0..10 {
             drop(dial(&listener));
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_instance_that_only_closes_its_connections_is_given_up() {
+    async fn accept_fails_for_an_instance_that_only_closes_its_connections() {
         let (_folder, listener) = listener();
         let path = listener.folder().join(SOCKET);
         let given_up = Arc::new(AtomicBool::new(false));
@@ -183,7 +183,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn waiting_ends_with_the_instance() {
+    async fn a_pending_accept_ends_when_the_listener_closes() {
         let (_folder, listener) = listener();
         let beside = listener.beside("i").unwrap();
         let (one, other, ()) = tokio::join!(listener.accept(), beside.accept(), async {
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn another_process_is_passed_over() {
+    async fn connections_from_another_process_are_skipped() {
         let (_folder, listener) = listener();
         listener.only_from(std::process::id() + 1);
         let _other = dial(&listener);
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_links_are_put_in_its_place_changes_nothing() {
+    async fn replacing_the_socket_with_a_symlink_does_not_affect_the_listener() {
         let (folder, listener) = listener();
         let path = folder.path().join(SOCKET);
         let elsewhere = std::os::unix::net::UnixListener::bind(folder.path().join("x")).unwrap();

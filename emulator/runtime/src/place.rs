@@ -101,7 +101,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_run_folder_is_private_and_an_instance_folder_can_be_read() {
+    fn a_run_folder_is_private_and_an_instance_folder_is_readable() {
         use std::os::unix::fs::MetadataExt;
         let base = tempfile::tempdir().unwrap();
         let place = RunFolder::new(&base.path().join("b"), "r1").unwrap();
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn a_path_too_long_for_a_socket_is_refused() {
+    fn an_instance_folder_too_long_for_a_socket_path_is_refused() {
         let base = tempfile::tempdir().unwrap();
         let place = RunFolder::new(&base.path().join("b"), "r1").unwrap();
         assert!(place.instance(&"x".repeat(100)).is_err());

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_burst_passes_a_flood_keeps_to_the_rate_and_short_lines_cost_more_than_their_bytes() {
+    fn a_burst_passes_a_flood_is_slowed_to_the_rate_and_short_lines_cost_extra() {
         let now = Instant::now();
         let mut budget = RateBudget { due: now };
         assert_eq!(budget.charge(now, 1 << 20, 100, 1), Duration::ZERO);

@@ -178,7 +178,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_file_of_the_documentation_is_understood() {
+    fn the_documented_calibration_file_parses() {
         let text = include_str!("calibrate.rs");
         let inside = text
             .lines()
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_by_its_place() {
+    fn an_invalid_calibration_is_refused_with_its_function_and_key() {
         for (service, word) in [
             (r#"{"p50": 3, "q9": 2}"#, "q9"),
             (r#"{"p50": 3, "p99": 2}"#, "ascend"),

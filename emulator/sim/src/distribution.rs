@@ -212,20 +212,20 @@ mod tests {
     }
 
     #[test]
-    fn a_lognormal_has_the_percentiles_it_was_given() {
+    fn a_lognormal_distribution_has_the_given_percentiles() {
         let it: Distribution = "lognormal:50ms,400ms".parse().unwrap();
         assert!(near(percentile(&it, 50.0), 50.0) && near(percentile(&it, 99.0), 400.0));
     }
 
     #[test]
-    fn an_exponential_has_its_mean() {
+    fn an_exponential_distribution_has_the_given_mean() {
         let it: Distribution = "exp:20ms".parse().unwrap();
         assert!(near(percentile(&it, 50.0), 20.0 * 2.0_f64.ln()));
         assert!(near(it.mean(), 20.0));
     }
 
     #[test]
-    fn what_was_measured_is_drawn_again() {
+    fn an_empirical_distribution_reproduces_its_samples() {
         let samples: Vec<f64> = (1..=1000).map(f64::from).collect();
         let it = Distribution::from_samples(&samples).validate().unwrap();
         assert!(near(percentile(&it, 50.0), 500.0) && near(percentile(&it, 90.0), 900.0));
@@ -236,14 +236,14 @@ mod tests {
     }
 
     #[test]
-    fn samples_that_repeat_are_a_distribution_too() {
+    fn identical_samples_form_a_valid_distribution() {
         let it = Distribution::from_samples(&[5.0; 20]);
         assert!(near(percentile(&it, 50.0), 5.0));
         assert!(it.validate().is_ok());
     }
 
     #[test]
-    fn nonsense_is_refused_with_a_word_about_it() {
+    fn an_invalid_distribution_is_refused_with_an_example() {
         for bad in [
             "",
             "50",

@@ -147,13 +147,13 @@ mod tests {
     }
 
     #[test]
-    fn what_was_recorded_gives_the_same_again() {
+    fn an_unchanged_recording_replays_without_differences() {
         let replayed = replay(recording().join("\n").as_bytes()).unwrap();
         assert_eq!((replayed.events, replayed.effects), (2, 2));
     }
 
     #[test]
-    fn the_first_difference_is_shown_with_both_sides() {
+    fn the_first_difference_of_a_replay_is_shown_with_recorded_and_current_effects() {
         let mut lines = recording();
         lines[2] = lines[2].replace("unknown_function", "draining");
         let error = replay(lines.join("\n").as_bytes()).unwrap_err();
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn other_files_and_other_versions_are_refused() {
+    fn files_that_are_not_recordings_of_this_version_are_refused() {
         for text in ["", "hello", "{}"] {
             let error = replay(text.as_bytes()).unwrap_err();
             assert!(error.to_string().starts_with("line 1 is not"), "{error}");

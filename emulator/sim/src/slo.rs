@@ -104,7 +104,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_objective_is_read_as_people_write_it() {
+    fn an_objective_is_parsed_with_or_without_spaces() {
         assert_eq!("p99<1s,errors<0.1%".parse(), Ok(Slo::default()));
         assert_eq!(Slo::default().to_string(), "p99 < 1000 ms, errors < 0.1 %");
         let slo: Slo = " p99.9 < 250ms , max<2s".parse().unwrap();
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused() {
+    fn an_invalid_objective_is_refused() {
         for bad in [
             "",
             "p99",

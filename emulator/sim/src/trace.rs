@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_of_more_seconds_than_there_are_numbers_has_a_length() {
+    fn a_log_that_spans_more_than_2_to_the_32_seconds_has_a_capped_duration() {
         let log = "127. [10/Oct/-2025:3:55:36 +0000] \"GET /a H\"\n\
                    127. [10/Oct/2025:3:55:36 +0000] \"GET /b H\"";
         let trace = RequestTrace::read(log).unwrap();
@@ -217,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn lines_of_every_log_that_are_no_requests_are_counted_and_left_out() {
+    fn log_lines_that_are_not_requests_are_counted_and_skipped() {
         let odd = [
             r#"203.0.113.9 - - [10/Oct/2025:13:55:37 +0000] "-" 408 0 "-" "-""#,
             r#"203.0.113.9 - - [10/Oct/2025:13:55:37 +0000] "\x16\x03\x01\x02\x00\x01" 400 157"#,
@@ -246,7 +246,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_that_ended_later_than_the_one_below_is_put_in_its_place() {
+    fn slightly_unordered_log_lines_are_sorted() {
         let earlier = "::1 - - [10/Oct/2025:13:55:01 +0000] \"GET /slow HTTP/1.1\" 200 1\n";
         let trace = RequestTrace::read(&format!("{LOG}{earlier}")).unwrap();
         assert_eq!(trace.warnings, Vec::<String>::new());
@@ -256,7 +256,7 @@ mod tests {
     }
 
     #[test]
-    fn a_log_in_another_order_is_to_be_sorted() {
+    fn a_log_in_reverse_order_is_refused_with_a_hint_to_sort() {
         let line = |hour: u32| {
             format!("::1 - - [10/Oct/2025:{hour}:00:00 +0000] \"GET /a HTTP/1.1\" 200 1\n")
         };
@@ -273,7 +273,7 @@ mod tests {
     }
 
     #[test]
-    fn formats_are_told_apart_line_by_line() {
+    fn log_formats_are_detected_line_by_line() {
         let clf =
             r#"127.0.0.1 - - [10/Oct/2025:13:55:36 +0000] "GET /hello?a=1 HTTP/1.1" 200 2326"#;
         let combined = r#"::1 - u [10/Oct/2025:13:55:36 +0000] "POST /hello/x HTTP/2.0" 200 1 "-" "a \"b\" c""#;
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_hole_is_told() {
+    fn a_gap_in_a_log_is_reported() {
         let later = "::1 - - [10/Oct/2025:18:00:00 +0000] \"GET /hello HTTP/1.1\" 200 1\n";
         let trace = RequestTrace::read(&format!("{LOG}{later}")).unwrap();
         assert_eq!(trace.warnings, ["line 4: nothing for 4 h 4 min before it"]);
@@ -330,7 +330,7 @@ o1,a1,fedcba9876543210,timer,0,0,3
 ";
 
     #[test]
-    fn counts_a_minute_are_scattered_over_it() {
+    fn counts_per_minute_are_distributed_over_the_minute() {
         let trace = RequestTrace::read(AZURE).unwrap();
         assert_eq!((trace.requests(), trace.duration()), (6, 180.0));
         let all: Vec<Arrival> = trace.arrivals(stream(1, Use::Arrivals)).collect();
@@ -341,7 +341,7 @@ o1,a1,fedcba9876543210,timer,0,0,3
     }
 
     #[test]
-    fn a_missing_or_bad_count_is_named_with_its_minute() {
+    fn a_missing_or_invalid_count_is_refused_with_its_minute() {
         for (line, word) in [
             ("o2,a2,f2,http,1,2\n", "minute 3"),
             ("o2,a2,f2,http,1,,2\n", "minute 2"),

@@ -233,7 +233,7 @@ mod tests {
     }
 
     #[test]
-    fn a_steady_rate_comes_at_its_rate_in_order() {
+    fn a_steady_workload_arrives_at_its_rate_in_order() {
         for poisson in [true, false] {
             let workload = Workload {
                 shape: RateShape::Steady { rps: 100.0 },
@@ -252,7 +252,7 @@ mod tests {
     }
 
     #[test]
-    fn a_spike_is_there_when_it_was_said_and_stays() {
+    fn a_spike_starts_at_its_time_and_persists() {
         let workload = Workload {
             shape: RateShape::Ramp {
                 from: 2.0,
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[test]
-    fn a_day_is_quiet_at_night_and_busy_at_noon() {
+    fn a_diurnal_workload_is_low_at_midnight_and_high_at_noon() {
         let workload = Workload {
             shape: RateShape::Diurnal {
                 low: 1.0,
@@ -293,7 +293,7 @@ mod tests {
     }
 
     #[test]
-    fn a_few_functions_get_most_requests_by_zipfs_law() {
+    fn a_skewed_workload_sends_most_requests_to_few_functions() {
         let workload = Workload {
             shape: RateShape::Steady { rps: 1000.0 },
             duration: 100.0,
@@ -317,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_seed_gives_the_same_arrivals_and_another_does_not() {
+    fn arrivals_depend_only_on_the_seed() {
         let workload = Workload::default();
         let of = |seed| workload.arrivals(5, seed).collect::<Vec<_>>();
         assert_eq!(of(1), of(1));
@@ -325,7 +325,7 @@ mod tests {
     }
 
     #[test]
-    fn a_workload_without_requests_says_so() {
+    fn a_workload_without_requests_is_refused() {
         let workload = Workload {
             shape: RateShape::Steady { rps: 0.0 },
             ..Workload::default()

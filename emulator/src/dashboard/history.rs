@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_point_has_the_rate_and_the_latency_of_its_second() {
+    fn a_history_point_has_the_rate_and_latency_since_the_previous_one() {
         let mut history = History::default();
         let mut latency = Histogram::default();
         latency.add(Duration::from_secs(40));
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn counts_that_went_with_a_node_make_no_rate_below_zero() {
+    fn a_history_rate_is_never_negative_after_a_node_leaves() {
         let mut history = History::default();
         let latency = Histogram::default();
         history.push(1_000, &counted(100, &latency));
@@ -229,7 +229,7 @@ mod tests {
     }
 
     #[test]
-    fn a_quarter_of_an_hour_is_kept_and_no_more() {
+    fn the_history_keeps_fifteen_minutes() {
         let mut history = History::default();
         let latency = Histogram::default();
         for second in 0..2_000 {

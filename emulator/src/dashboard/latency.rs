@@ -74,7 +74,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn quantiles_are_of_the_last_second_by_function_and_of_all() {
+    fn recent_quantiles_cover_the_last_second_per_function_and_overall() {
         let mut latencies = RecentLatencies::default();
         latencies.turn(vec![(Some("old".into()), 9999.0)]);
         for _ in 0..TICKS {

@@ -44,7 +44,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ten_times_as_fast_a_minute_takes_six_seconds() {
+    fn at_time_scale_10_a_minute_takes_six_seconds() {
         let clock = FleetClock::new(10.0);
         let minute = Duration::from_secs(60);
         assert_eq!(clock.real(minute), Duration::from_secs(6));

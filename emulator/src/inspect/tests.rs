@@ -57,7 +57,7 @@ fn an_answer_of_an_inspector_is_bounded_in_bytes() {
 }
 
 #[test]
-fn an_inspector_that_does_not_answer_is_not_waited_for() {
+fn an_inspector_that_does_not_answer_in_time_is_an_error() {
     let halves = [
         "",
         "HTTP/1.1 200 OK\r\ncontent-",

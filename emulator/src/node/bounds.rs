@@ -52,7 +52,7 @@ mod tests {
     use crate::node::ownership::Duties;
 
     #[test]
-    fn what_a_peer_says_of_itself_is_cut_to_its_bounds() {
+    fn a_peers_status_is_limited_to_its_bounds() {
         let names = || (0..MAX_NAMES + 500).map(|number| format!("f{number}"));
         let long = "x".repeat(MAX_FUNCTION_NAME + 1);
         let standing = FunctionStanding {
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn new_names_every_second_do_not_grow_what_is_known_without_bound() {
+    fn the_number_of_function_names_known_from_peers_is_bounded() {
         let company = PeerTable::new("i-1", "0f").unwrap();
         let standing = FunctionStanding::default();
         for round in 0..=MAX_KNOWN / MAX_NAMES {
@@ -114,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_within_the_bounds_is_taken_as_it_is() {
+    fn a_peers_status_within_its_bounds_is_unchanged() {
         let standing = FunctionStanding {
             in_hand: 3,
             slots: 40,

@@ -127,7 +127,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn a_node_that_does_not_answer_is_left_within_two_seconds() {
+    async fn a_peer_that_does_not_answer_heartbeats_is_removed_from_routing_within_two_seconds() {
         let local = LocalSet::new();
         local.run_until(left()).await;
     }

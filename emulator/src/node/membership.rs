@@ -271,7 +271,7 @@ mod tests {
     }
 
     #[test]
-    fn nodes_that_know_each_other_agree_on_where_functions_are_served() {
+    fn nodes_with_the_same_peers_agree_on_where_functions_are_served() {
         let names = ["i-1", "i-2", "i-3"];
         let functions = ["bid", "mail", "list", "pay"];
         let mut homes: BTreeMap<&str, Vec<String>> = BTreeMap::new();
@@ -308,7 +308,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_is_silent_or_closes_is_sent_nothing_until_it_speaks_again() {
+    fn a_silent_or_draining_peer_gets_no_requests_until_it_answers_again() {
         let company = company("i-1");
         let function = served_there(&company);
         company.silent("i-2");
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_without_the_function_is_not_sent_its_requests() {
+    fn a_peer_without_the_function_gets_none_of_its_requests() {
         let company = company("i-1");
         let function = served_there(&company);
         company.heard(address(), said("i-2", &["other"]));
@@ -334,7 +334,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_ends_has_its_requests_served_elsewhere() {
+    fn a_draining_node_forwards_its_requests_to_its_peers() {
         let company = company("i-1");
         company.heard(address(), said("i-2", &["bid", "mail"]));
         company.close();

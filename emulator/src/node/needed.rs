@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wanted_is_needed_although_it_does_not_serve() {
+    fn images_of_the_wanted_release_are_needed_before_it_serves() {
         let needed = Needed::new(image("own"));
         needed.serve("r1", image("one"));
         needed.want(image("two"));
@@ -83,7 +83,7 @@ mod tests {
     }
 
     #[test]
-    fn the_last_releases_that_served_are_kept_for_a_rollback() {
+    fn images_of_the_last_served_releases_are_kept_for_a_rollback() {
         let needed = Needed::new(Vec::new());
         for (tag, digest) in [("r1", "one"), ("r2", "two"), ("r3", "three")] {
             needed.serve(tag, image(digest));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn images_are_looked_for_and_removed_by_turns() {
+    async fn looking_up_and_removing_images_exclude_each_other() {
         let needed = Needed::new(Vec::new());
         let looking = needed.alone().await;
         assert!(needed.engine.try_lock().is_err());

@@ -224,7 +224,7 @@ mod tests {
     }
 
     #[test]
-    fn of_the_nodes_that_know_each_other_one_owns_each_function() {
+    fn exactly_one_of_several_nodes_owns_each_function() {
         for number in 0..50 {
             let function = format!("f{number}");
             let mut rosters = rosters(&NAMES);
@@ -239,7 +239,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_that_comes_takes_over_when_the_owner_has_let_go_and_goes_on_from_there() {
+    fn a_joining_node_takes_over_once_the_owner_lets_go_and_continues_from_its_last_run() {
         let newest = |function: &str| {
             let first = NAMES.iter().max_by_key(|name| rank(function, name));
             first == Some(&"i-3")
@@ -266,7 +266,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_nodes_that_begin_at_once_one_knows_of_the_other() {
+    fn only_one_of_two_nodes_that_start_at_once_becomes_the_owner() {
         let [mut a, mut b, _] = rosters(&NAMES).try_into().ok().unwrap();
         for (name, one) in [("i-2", &mut a), ("i-1", &mut b)] {
             // Neither serves yet.
@@ -285,7 +285,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_silent_node_or_one_that_ends_owned_belongs_to_another() {
+    fn functions_of_a_silent_or_ended_node_are_taken_over_by_another() {
         let mut rosters = rosters(&NAMES);
         for _ in 0..2 {
             round(&mut rosters, "job");
@@ -306,7 +306,7 @@ mod tests {
     }
 
     #[test]
-    fn what_one_that_ends_is_about_to_finish_is_its_own_until_it_has() {
+    fn a_draining_node_keeps_its_claims_until_it_has_finished() {
         let mut rosters = rosters(&NAMES[..2]);
         round(&mut rosters, "job");
         round(&mut rosters, "job");
@@ -324,7 +324,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_has_not_begun_claims_nothing() {
+    fn claims_of_a_node_that_has_not_started_serving_are_ignored() {
         let mut roster = Ownership::new("i-1");
         roster.told_of(NAMES.into_iter());
         for name in &NAMES[1..] {
@@ -336,7 +336,7 @@ mod tests {
     }
 
     #[test]
-    fn a_node_without_the_function_owns_nothing_of_it() {
+    fn a_node_without_the_function_does_not_own_it() {
         let mut roster = Ownership::new("i-1");
         roster.told_of(NAMES.into_iter());
         for name in &NAMES[1..] {

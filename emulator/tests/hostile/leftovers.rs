@@ -67,7 +67,7 @@ fn dev(folder: &Folder) -> Dev {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_function_started_ends_with_the_run_whatever_signal_ends_it() {
+async fn processes_of_a_function_end_with_the_run_after_any_signal() {
     for name in ["INT", "TERM", "HUP"] {
         let folder = Folder::new(&[("index.js", PARENT)]);
         let mut dev = dev(&folder);
@@ -81,7 +81,7 @@ async fn what_a_function_started_ends_with_the_run_whatever_signal_ends_it() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_function_started_ends_after_the_run_was_killed() {
+async fn processes_of_a_function_are_ended_by_the_next_run_after_a_kill() {
     let folder = Folder::new(&[("index.js", PARENT)]);
     let mut first = dev(&folder);
     let started = start(&first).await;
@@ -96,7 +96,7 @@ async fn what_a_function_started_ends_after_the_run_was_killed() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_instance_that_never_rests_ends_after_the_run_was_killed() {
+async fn a_busy_instance_ends_after_its_run_is_killed() {
     let folder = Folder::new(&[("index.js", PARENT)]);
     let mut first = dev(&folder);
     let view = first.view().await;
@@ -132,7 +132,7 @@ fn children_of(parent: u32) -> Vec<u32> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_a_function_started_ends_with_its_instance() {
+async fn processes_of_a_function_end_with_its_instance() {
     let folder = Folder::new(&[("index.js", PARENT), ("fnlocal.toml", "")]);
     let dev = dev(&folder);
     let started = start(&dev).await;
@@ -151,7 +151,7 @@ async fn what_a_function_started_ends_with_its_instance() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn clean_clears_what_a_killed_run_left() {
+async fn clean_ends_the_processes_and_removes_the_folder_of_a_killed_run() {
     let folder = Folder::new(&[("index.js", PARENT)]);
     let mut killed = dev(&folder);
     let started = start(&killed).await;

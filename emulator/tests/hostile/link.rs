@@ -106,7 +106,7 @@ async fn links_lead_nowhere(runtime: &str) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_container_cannot_put_a_link_in_the_place_of_its_socket() {
+async fn a_container_cannot_replace_its_socket_with_a_symlink() {
     let tried = links_lead_nowhere("docker").await;
     for (what, came) in tried.as_object().unwrap() {
         let refused = ["EROFS", "EBUSY", "EEXIST", "EACCES", "EXDEV"];
@@ -115,7 +115,7 @@ async fn a_container_cannot_put_a_link_in_the_place_of_its_socket() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn links_that_a_process_puts_in_the_place_of_its_socket_are_never_followed() {
+async fn symlinks_that_a_process_puts_in_place_of_its_socket_are_never_followed() {
     let tried = links_lead_nowhere("process").await;
     assert_eq!(tried["link"], "done", "{tried}");
 }
@@ -137,7 +137,7 @@ exports.write = (req, res) => {
 "#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_container_writes_nothing_to_the_folder_it_shares_with_the_host() {
+async fn a_container_cannot_write_to_the_folder_it_shares_with_the_host() {
     let (_folder, dev) = start(WRITE, "docker");
     let seen = json(&dev, "/write").await;
     for what in ["file", "folder", "times"] {
@@ -183,14 +183,14 @@ async fn no_token_is_found(args: &[&str]) {
 const FIND_NOTHING: &str = "const fs = require('fs');";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_process_of_a_container_shows_the_token() {
+async fn the_token_is_not_visible_to_processes_in_a_container() {
     no_token_is_found(&["--runtime", "docker"]).await;
     // Where code is copied in, sockets do not cross either, and a port is published.
     no_token_is_found(&["--runtime", "docker", "--mounts", "copy"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_does_not_show_the_token() {
+async fn the_token_is_not_visible_in_a_process_instance() {
     no_token_is_found(&["--runtime", "process"]).await;
 }
 
@@ -224,12 +224,12 @@ async fn a_blinded_platform_sees_it(runtime: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_container_that_closes_the_channel_of_its_reports_is_replaced_and_named() {
+async fn a_container_that_closes_its_report_channel_is_replaced_with_a_reason() {
     a_blinded_platform_sees_it("docker").await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_process_that_closes_the_channel_of_its_reports_is_replaced_and_named() {
+async fn a_process_that_closes_its_report_channel_is_replaced_with_a_reason() {
     a_blinded_platform_sees_it("process").await;
 }
 
@@ -258,7 +258,7 @@ exports.steal = {
 "#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_function_that_learned_the_token_does_not_get_the_channel() {
+async fn a_function_that_learns_the_token_cannot_open_the_report_channel() {
     let (_folder, dev) = start(STEAL, "process");
     // The client goes, and the platform asks when the request is over.
     drop(reqwest::get(dev.at("/steal?hang=1")).await.unwrap());
@@ -307,7 +307,7 @@ async fn a_process_does_not_get_the_requests_of_another_function() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_name_of_a_request_tells_nothing_of_the_next_ones() {
+async fn request_ids_are_not_predictable_from_earlier_ones() {
     let (_folder, dev) = start("exports.hi = (req, res) => res.send('hi');", "process");
     let mut halves = (BTreeSet::new(), BTreeSet::new());
     for _ in 0..50 {
@@ -333,7 +333,7 @@ exports.fill = (req, res) => {
 ";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_volume_of_the_base_image_is_a_little_memory_and_no_folder_of_the_host() {
+async fn a_volume_of_the_base_image_is_limited_to_less_than_2_mb() {
     let plain = Folder::new(&[(
         "index.js",
         "exports.hello = (req, res) => res.send('hello');",

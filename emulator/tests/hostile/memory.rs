@@ -76,7 +76,7 @@ async fn thousands_of_idle_connections_take_little_memory() {
 }
 
 #[tokio::test]
-async fn thousands_of_heads_that_are_only_begun_take_little_memory() {
+async fn thousands_of_unfinished_request_heads_take_bounded_memory() {
     let (_folder, dev) = dev("exports.f = (req, res) => res.end('ok')");
     let head = format!(
         "GET /f HTTP/1.1\r\nhost: x\r\nx-a: {}",
@@ -89,7 +89,7 @@ async fn thousands_of_heads_that_are_only_begun_take_little_memory() {
 }
 
 #[tokio::test]
-async fn asynchronous_bodies_pass_through_little_memory() {
+async fn asynchronous_bodies_take_bounded_memory() {
     let code = "exports.sink = (req, res) => { req.resume?.(); res.end('ok') };
                 exports.sink.config = { maxInstances: 2 }; exports.f = (req, res) => res.end('ok')";
     let (_folder, dev) = dev(code);
@@ -116,7 +116,7 @@ async fn asynchronous_bodies_pass_through_little_memory() {
 }
 
 #[tokio::test]
-async fn long_lines_of_a_function_take_little_memory_and_blind_nothing() {
+async fn long_log_lines_take_bounded_memory_and_hide_no_later_line() {
     let code = format!(
         "exports.loud = (req, res) => {{ console.log('x'.repeat({LINE_BYTES})); res.end('ok') }};
          exports.f = (req, res) => {{ console.log('still here'); res.end('ok') }}"
@@ -147,7 +147,7 @@ async fn long_lines_of_a_function_take_little_memory_and_blind_nothing() {
 }
 
 #[tokio::test]
-async fn names_of_65_000_bytes_leave_other_requests_alone() {
+async fn a_storm_of_65_000_byte_names_does_not_slow_other_requests() {
     let names = (0..FUNCTIONS).map(|n| format!("function_number_{n}"));
     let code: String = names
         .map(|name| format!("exports.{name} = (req, res) => res.end('ok');\n"))

@@ -111,12 +111,12 @@ async fn the_functions_port_serves_no_data(args: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_functions_port_of_one_node_serves_no_data() {
+async fn the_functions_port_of_a_single_node_serves_no_platform_data() {
     the_functions_port_serves_no_data(&[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_functions_port_of_a_fleet_serves_no_data() {
+async fn the_functions_port_of_a_fleet_serves_no_platform_data() {
     the_functions_port_serves_no_data(&["--nodes", "2"]).await;
 }
 
@@ -174,17 +174,17 @@ async fn another_user_of_this_machine_reads_nothing(args: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_user_of_this_machine_reads_nothing_of_one_node() {
+async fn another_user_of_this_machine_cannot_read_a_single_nodes_data() {
     another_user_of_this_machine_reads_nothing(&[]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn another_user_of_this_machine_reads_nothing_of_a_fleet() {
+async fn another_user_of_this_machine_cannot_read_a_fleets_data() {
     another_user_of_this_machine_reads_nothing(&["--nodes", "2"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_dashboard_without_the_token_says_how_to_get_it_and_then_shows_the_run() {
+async fn the_dashboard_without_the_token_explains_how_to_get_it_and_accepts_a_pasted_one() {
     let (folder, dev) = start(&[]);
     let (page, token) = opened(&folder);
     let mut browser = Browser::start().await;
@@ -210,7 +210,7 @@ async fn the_dashboard_without_the_token_says_how_to_get_it_and_then_shows_the_r
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn the_dashboard_is_opened_with_the_token_on_no_command_line() {
+async fn open_passes_the_token_to_the_browser_without_showing_it_on_a_command_line() {
     let (folder, mut dev) = start(&[]);
     let (_, token) = opened(&folder);
     let script = "#!/bin/sh\nprintf '%s' \"$*\" >\"${0%/*}/line\"\n";
@@ -243,7 +243,7 @@ async fn the_dashboard_is_opened_with_the_token_on_no_command_line() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_call_from_the_dashboard_reaches_the_function_without_the_token() {
+async fn a_dashboard_invocation_reaches_the_function_without_the_token() {
     let (folder, dev) = start(&[]);
     let (_, token) = opened(&folder);
     let call = dev.at("/_fnlocal/invoke/inner/x?y=1");
@@ -258,7 +258,7 @@ async fn a_call_from_the_dashboard_reaches_the_function_without_the_token() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_service_worker_is_not_let_out_of_its_functions_folder() {
+async fn a_service_worker_cannot_leave_the_path_of_its_function() {
     let (_folder, dev) = start(&[]);
     let answer = reqwest::get(dev.at("/page/worker.js")).await.unwrap();
     assert_eq!(answer.headers().get("service-worker-allowed"), None);
@@ -320,7 +320,7 @@ const ATTACKS: &str = "
 })()";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_hostile_page_gets_nothing_of_the_platform_in_a_browser() {
+async fn a_hostile_page_in_a_browser_gets_nothing_from_the_platform() {
     let (folder, dev) = start(&[]);
     let (page, token) = opened(&folder);
     let mut browser = Browser::start().await;

@@ -61,7 +61,7 @@ fn raw(dev: &Dev, path: &str, headers: &str) -> String {
 }
 
 #[tokio::test]
-async fn the_minimal_wrapper_of_the_documents_serves() {
+async fn the_documented_minimal_wrapper_serves_requests() {
     let program = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/minimal_wrapper.py");
     let script = format!(
         "#!/bin/sh\n[ \"$1\" != -p ] || {{ echo \"$0\"; echo v20.0.0; exit; }}\nexec python3 {program}\n"
@@ -81,7 +81,7 @@ async fn the_minimal_wrapper_of_the_documents_serves() {
 }
 
 #[tokio::test]
-async fn an_instance_whose_channel_never_begins_is_ended_with_a_reason() {
+async fn an_instance_that_does_not_open_its_report_channel_is_ended_with_a_reason() {
     let cases = [
         ("answers.events = () => {}", "did not open the channel"),
         (
@@ -98,7 +98,7 @@ async fn an_instance_whose_channel_never_begins_is_ended_with_a_reason() {
 }
 
 #[tokio::test]
-async fn an_answer_that_describes_nothing_is_said_for_what_it_was() {
+async fn an_invalid_assign_answer_is_reported_with_its_defect() {
     let long = "`\"${\"x\".repeat(1 << 20)}\"`";
     let cases = [
         ("json(res, 500, '{}')", "status 500"),
@@ -134,7 +134,7 @@ async fn an_answer_that_describes_nothing_is_said_for_what_it_was() {
 }
 
 #[tokio::test]
-async fn a_memory_that_no_instance_can_have_is_not_believed() {
+async fn an_impossible_memory_report_is_capped() {
     let report = r#"{"t":"done","request":"ID","ms":1,"cpu_ms":1,"memory":18446744073709551615}"#;
     let change = format!(
         "answers.request = (req, res) => {{
@@ -162,7 +162,7 @@ async fn a_memory_that_no_instance_can_have_is_not_believed() {
 }
 
 #[tokio::test]
-async fn what_a_boot_wrote_is_for_the_terminal_and_not_for_clients() {
+async fn output_of_a_failed_boot_is_not_shown_to_clients() {
     let flag = tempfile::tempdir().unwrap();
     let change = "if (fs.existsSync(process.env.FLAG)) {
            console.error('secret of /home/somebody/index.js:3');
@@ -222,7 +222,7 @@ fn printed_by_dev(folder: &Folder) -> (String, Option<i32>) {
 }
 
 #[tokio::test]
-async fn a_name_that_no_function_may_have_is_refused_and_ends_nothing() {
+async fn an_invalid_function_name_is_refused_and_other_functions_are_served() {
     let folder = Folder::new(&[("index.js", LONG_NAMES)]);
     let (printed, code) = printed_by_dev(&folder);
     assert_eq!(code, Some(0), "{printed}");
@@ -259,7 +259,7 @@ exports.tunnel = {
 "#;
 
 #[tokio::test]
-async fn headers_that_only_the_platform_may_say_do_not_pass() {
+async fn platform_headers_set_by_a_function_are_removed() {
     for runtime in RUNTIMES {
         let folder = Folder::new(&[("index.js", FORGER)]);
         let dev = Dev::start_with(&folder, &["--runtime", runtime]);
@@ -295,7 +295,7 @@ exports.hello = (req, res) => res.send("hello");
 "#;
 
 #[tokio::test]
-async fn an_upgrade_that_no_client_asked_for_is_an_error_and_interim_answers_stop_here() {
+async fn an_unrequested_upgrade_is_an_error_and_interim_responses_are_not_forwarded() {
     for runtime in RUNTIMES {
         let folder = Folder::new(&[("index.js", SWITCHER)]);
         let dev = Dev::start_with(&folder, &["--runtime", runtime]);
@@ -324,7 +324,7 @@ exports.flood = (req, res) => {
 };"#;
 
 #[tokio::test]
-async fn a_function_that_reports_without_pause_does_not_blind_its_neighbours() {
+async fn a_flood_of_reports_does_not_suppress_the_logs_of_other_functions() {
     for runtime in RUNTIMES {
         let folder = Folder::new(&[
             ("flood/package.json", "{}"),

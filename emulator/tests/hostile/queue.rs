@@ -130,7 +130,7 @@ fn queue(folder: &Folder, args: &[&str]) -> Value {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_of_400_mb_passes_through_little_memory_and_leaves_no_file() {
+async fn an_asynchronous_body_of_400_mb_takes_bounded_memory_and_leaves_no_file() {
     const BYTES: usize = 400 << 20;
     let folder = folder();
     let mut dev = Dev::start_with(&folder, &PROCESS);
@@ -144,7 +144,7 @@ async fn a_body_of_400_mb_passes_through_little_memory_and_leaves_no_file() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn sixty_large_bodies_at_once_pass_through_little_memory() {
+async fn sixty_concurrent_large_asynchronous_bodies_take_bounded_memory() {
     const BYTES: usize = 5_500_000;
     const MANY: usize = 60;
     let folder = folder();
@@ -163,7 +163,7 @@ async fn sixty_large_bodies_at_once_pass_through_little_memory() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn large_headers_are_refused_and_a_full_queue_says_when_to_come_back() {
+async fn large_headers_are_refused_and_a_full_queue_answers_with_retry_after() {
     let folder = folder();
     let dev = Dev::start_with(&folder, &PROCESS);
     let with = |bytes: usize| {
@@ -195,7 +195,7 @@ async fn large_headers_are_refused_and_a_full_queue_says_when_to_come_back() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_purge_gives_the_queues_bytes_back_while_it_runs() {
+async fn a_purge_shrinks_the_queue_file_of_a_running_dev() {
     let folder = Folder::new(&[
         ("index.js", CODE),
         ("fnlocal.toml", "[functions.slow]\nmax_instances = 1\n"),
@@ -224,7 +224,7 @@ async fn a_purge_gives_the_queues_bytes_back_while_it_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_body_beyond_its_limit_is_refused_while_it_comes() {
+async fn an_asynchronous_body_over_its_limit_is_refused_before_it_ends() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = Dev::start_with(&folder, &PROCESS);
     let port = dev.port();
@@ -249,7 +249,7 @@ async fn a_body_beyond_its_limit_is_refused_while_it_comes() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn other_machines_clients_ask_for_asynchronous_runs_only_where_a_function_allows_it() {
+async fn clients_of_an_exposed_dev_may_invoke_asynchronously_only_if_the_function_allows_it() {
     let folder = Folder::new(&[
         ("index.js", CODE),
         (
@@ -282,7 +282,7 @@ async fn other_machines_clients_ask_for_asynchronous_runs_only_where_a_function_
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_function_says_itself_that_clients_may_not_ask_for_asynchronous_runs() {
+async fn from_clients_false_refuses_asynchronous_invocations_of_clients() {
     let folder = Folder::new(&[
         ("index.js", CODE),
         ("fnlocal.toml", "[async]\nfrom_clients = false\n"),
@@ -293,7 +293,7 @@ async fn a_function_says_itself_that_clients_may_not_ask_for_asynchronous_runs()
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn health_tells_of_a_disk_that_takes_nothing_and_the_queue_goes_on_when_it_does_again() {
+async fn health_reports_a_full_disk_and_the_queue_recovers_once_it_has_space() {
     let folder = folder();
     // A file that may not grow fails a write, instead of ending the process.
     let inner = command(folder.path(), &PROCESS);
@@ -337,7 +337,7 @@ async fn health_tells_of_a_disk_that_takes_nothing_and_the_queue_goes_on_when_it
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_queues_file_that_is_removed_while_it_is_used_loses_no_job() {
+async fn a_queue_file_removed_while_in_use_loses_no_job() {
     let folder = folder();
     let dev = Dev::start_with(&folder, &PROCESS);
     let before = invoke(&dev, "/slow").body("before").send().await.unwrap();
@@ -358,12 +358,12 @@ async fn a_queues_file_that_is_removed_while_it_is_used_loses_no_job() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_triggered_run_that_never_ends_its_answer_gives_its_instance_back_on_docker() {
+async fn a_job_whose_response_never_ends_frees_its_container() {
     never_ends(&["--runtime", "docker"]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_triggered_run_that_never_ends_its_answer_gives_its_instance_back_as_a_process() {
+async fn a_job_whose_response_never_ends_frees_its_process() {
     never_ends(&PROCESS).await;
 }
 
@@ -386,7 +386,7 @@ async fn never_ends(args: &[&str]) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_large_body_survives_a_kill_and_what_was_arriving_leaves_no_file() {
+async fn a_stored_body_survives_a_kill_and_an_unfinished_one_leaves_no_file() {
     const BYTES: usize = 3_000_000;
     let folder = folder();
     let mut dev = Dev::start_with(&folder, &PROCESS);

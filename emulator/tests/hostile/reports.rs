@@ -69,7 +69,7 @@ exports.liar = (q, s) => {
 };"#;
 
 #[tokio::test]
-async fn what_a_function_reports_for_another_functions_request_is_not_believed() {
+async fn forged_reports_for_another_functions_request_are_ignored() {
     for runtime in RUNTIMES {
         let folder = Folder::new(&[
             ("good/package.json", "{}"),
@@ -120,7 +120,7 @@ const CLOCKS: [&str; 3] = [
 ];
 
 #[tokio::test]
-async fn numbers_that_cannot_be_harm_nothing() {
+async fn impossible_clock_values_of_a_function_do_no_harm() {
     for runtime in RUNTIMES {
         for clock in CLOCKS {
             let odd = format!(
@@ -148,7 +148,7 @@ async fn numbers_that_cannot_be_harm_nothing() {
 }
 
 #[tokio::test]
-async fn times_in_a_query_that_cannot_be_are_refused_and_leave_no_connection_counted() {
+async fn impossible_times_in_a_log_query_are_refused_and_leak_no_connection() {
     let folder = Folder::new(&[("index.js", GOOD)]);
     let mut dev = start(&folder, "process");
     let times = [
@@ -198,7 +198,7 @@ exports.loud = (q, s) => {
 };"#;
 
 #[tokio::test]
-async fn a_line_or_an_error_of_megabytes_is_cut_said_and_does_not_blind() {
+async fn a_log_line_or_error_of_megabytes_is_truncated_with_a_note_and_hides_no_later_line() {
     for runtime in RUNTIMES {
         let folder = Folder::new(&[("index.js", &format!("{LOUD}\n{GOOD}"))]);
         let dev = start(&folder, runtime);
@@ -263,7 +263,7 @@ const ENDS: [(&str, &str, &str); 7] = [
 ];
 
 #[tokio::test]
-async fn the_reason_of_an_end_after_the_answer_is_told_once_with_its_place() {
+async fn the_reason_of_a_crash_after_the_answer_is_reported_once_with_its_location() {
     for runtime in RUNTIMES {
         let code = ENDS.map(|(name, end, _)| {
             format!("exports.{name} = (q, s) => {{ s.send('ok');\n{end}; }};\n")
@@ -315,7 +315,7 @@ export const bad = (q, s) => s.send("never");
 "#;
 
 #[tokio::test]
-async fn the_reason_of_an_end_at_import_is_told() {
+async fn the_reason_of_a_crash_during_import_is_reported() {
     for runtime in RUNTIMES {
         let folder = Folder::new(&[
             ("bad/package.json", r#"{"type":"module"}"#),

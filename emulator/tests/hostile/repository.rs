@@ -135,7 +135,7 @@ const FOLDERS: [&str; 7] = [
 ];
 
 #[test]
-fn a_committed_link_in_the_state_folder_harms_nothing_outside_when_dev_starts() {
+fn dev_leaves_the_targets_of_committed_state_folder_symlinks_untouched() {
     let victim = Victim::new();
     for name in FILES {
         let folder = fresh(&[(&format!(".fnlocal/{name}"), &victim.file())]);
@@ -188,7 +188,7 @@ fn a_state_folder_that_is_a_link_is_refused_by_every_command() {
 }
 
 #[test]
-fn a_link_deeper_in_the_state_folder_harms_nothing_outside() {
+fn dev_leaves_the_targets_of_nested_state_folder_symlinks_untouched() {
     let victim = Victim::new();
     let probe = Folder::new(&[("index.js", CODE)]);
     assert_eq!(dev_for_a_moment(&probe, "process"), None);
@@ -219,7 +219,7 @@ fn a_link_deeper_in_the_state_folder_harms_nothing_outside() {
 }
 
 #[test]
-fn a_link_that_a_checkout_puts_into_a_used_folder_harms_nothing_outside() {
+fn a_symlink_added_to_a_used_state_folder_is_refused_and_its_target_untouched() {
     let victim = Victim::new();
     let folder = Folder::new(&[("index.js", CODE)]);
     assert_eq!(dev_for_a_moment(&folder, "process"), None);
@@ -233,7 +233,7 @@ fn a_link_that_a_checkout_puts_into_a_used_folder_harms_nothing_outside() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_link_that_a_checkout_puts_there_while_dev_runs_harms_nothing_outside() {
+async fn a_symlink_added_while_dev_runs_is_refused_and_its_target_untouched() {
     let victim = Victim::new();
     let folder = Folder::new(&[("index.js", CODE)]);
     let mut dev = Dev::start_with(&folder, &["--runtime", "process"]);
@@ -260,7 +260,7 @@ async fn a_link_that_a_checkout_puts_there_while_dev_runs_harms_nothing_outside(
 }
 
 #[test]
-fn build_and_registry_commands_follow_no_committed_link() {
+fn build_clean_and_prune_follow_no_committed_symlink() {
     let victim = Victim::new();
     for (at, to) in [
         (".fnlocal/registry/blobs", victim.folder().to_owned()),
@@ -287,7 +287,7 @@ fn build_and_registry_commands_follow_no_committed_link() {
 }
 
 #[test]
-fn clean_removes_committed_links_and_nothing_they_lead_to() {
+fn clean_removes_committed_symlinks_and_not_their_targets() {
     let victim = Victim::new();
     let folder = fresh(&[
         (".fnlocal/logs", victim.folder()),
@@ -305,7 +305,7 @@ fn clean_removes_committed_links_and_nothing_they_lead_to() {
 }
 
 #[test]
-fn a_pipe_in_the_state_folder_stops_dev_at_once() {
+fn a_named_pipe_in_the_state_folder_is_refused_by_dev_without_blocking() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let at = folder.path().join(".fnlocal");
     fs::create_dir(&at).unwrap();
@@ -319,7 +319,7 @@ fn a_pipe_in_the_state_folder_stops_dev_at_once() {
 }
 
 #[test]
-fn a_committed_link_to_a_device_is_refused_and_not_read_for_ever() {
+fn a_committed_symlink_to_a_device_is_refused_without_reading_it() {
     for name in [".env", "fnlocal.toml", "package.json"] {
         let folder = fresh(&[(name, Path::new("/dev/zero"))]);
         let path = folder.path().to_str().unwrap();
@@ -363,7 +363,7 @@ fn forge(folder: &Path, forged: &mut usize) {
 }
 
 #[test]
-fn a_committed_address_of_a_running_fnlocal_is_not_used() {
+fn a_committed_running_json_is_not_used() {
     let folder = Folder::new(&[("index.js", CODE)]);
     folder.write(
         ".fnlocal/running.json",
@@ -417,7 +417,7 @@ fn assert_private(folder: &Folder) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_kept_is_the_owners_alone_whatever_the_umask_is() {
+async fn the_state_folder_is_private_to_its_owner_with_any_umask() {
     for (umask, runtime) in [("000", "process"), ("077", "docker"), ("000", "docker")] {
         let folder = Folder::new(&[("index.js", CODE)]);
         let mut dev = Dev::start_command(with_umask(umask, &folder, runtime));
@@ -451,7 +451,7 @@ fn with_umask(umask: &str, folder: &Folder, runtime: &str) -> Command {
 }
 
 #[test]
-fn a_state_folder_of_an_earlier_version_is_closed_to_others() {
+fn the_state_folder_of_an_earlier_version_becomes_private() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let state = folder.path().join(".fnlocal");
     fs::create_dir_all(state.join("logs")).unwrap();

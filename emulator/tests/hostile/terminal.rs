@@ -19,7 +19,7 @@ const MOVING: [&str; 5] = ["build", "loadtest", "promote", "top", "up"];
 const EXACT: [&str; 2] = ["invoke", "emit"];
 
 #[test]
-fn every_command_of_claps_list_is_walked() {
+fn every_command_is_tested_with_hostile_text() {
     let pages = tempfile::tempdir().unwrap();
     let (code, _, err) = fnlocal(&["man", pages.path().to_str().unwrap()]);
     assert_eq!(code, 0, "{err}");
@@ -46,7 +46,7 @@ fn every_command_of_claps_list_is_walked() {
 }
 
 #[test]
-fn no_command_prints_what_a_terminal_would_obey() {
+fn no_command_prints_terminal_control_sequences() {
     let scene = Scene::start();
     for (name, cases) in WALKED {
         for args in cases(&scene) {
@@ -72,7 +72,7 @@ fn no_command_prints_what_a_terminal_would_obey() {
 }
 
 #[test]
-fn what_a_function_says_is_shown_as_visible_escapes() {
+fn control_sequences_printed_by_a_function_are_shown_as_escapes() {
     let scene = Scene::start();
     let folder = scene.path();
     let logs = in_pipe(["logs", "--folder", folder].map(str::to_owned));
@@ -88,7 +88,7 @@ fn what_a_function_says_is_shown_as_visible_escapes() {
 }
 
 #[test]
-fn a_functions_colours_pass_on_a_terminal_and_end_with_their_line() {
+fn colours_of_a_function_are_kept_on_a_terminal_and_reset_after_each_line() {
     let scene = Scene::start();
     let folder = scene.path();
     let words = || ["logs", "coloured", "--folder", folder].map(str::to_owned);
@@ -99,7 +99,7 @@ fn a_functions_colours_pass_on_a_terminal_and_end_with_their_line() {
 }
 
 #[test]
-fn an_answers_body_is_exact_in_a_pipe_and_safe_on_a_terminal() {
+fn a_response_body_is_exact_in_a_pipe_and_escaped_on_a_terminal() {
     let scene = Scene::start();
     let words = || ["invoke", "bytes", "--folder", scene.path()].map(str::to_owned);
     let output = Command::new(env!("CARGO_BIN_EXE_fnlocal"))
@@ -115,7 +115,7 @@ fn an_answers_body_is_exact_in_a_pipe_and_safe_on_a_terminal() {
 }
 
 #[test]
-fn what_dev_prints_while_it_runs_is_safe() {
+fn dev_escapes_control_sequences_in_its_output() {
     let folder = Folder::new(&[("index.js", &commands::functions())]);
     for terminal in [false, true] {
         let shown = commands::dev_while_called(&folder, terminal);

@@ -15,7 +15,7 @@ exports.filed = {
 const TOML: &str = "[functions.show]\nenv = [\"HOSTILE_NAMED\"]\n";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn code_gets_no_variable_of_the_shell_that_the_configuration_does_not_name() {
+async fn code_gets_only_shell_variables_named_in_the_configuration() {
     let files = [
         ("index.js", CODE),
         ("fnlocal.toml", TOML),

@@ -51,7 +51,7 @@ fn files(snapshot: &Snapshot) -> Vec<String> {
 }
 
 #[test]
-fn a_version_holds_the_packages_files_and_nothing_else() {
+fn a_code_version_contains_only_the_files_of_its_package() {
     let folder = Folder::with(&[
         ("index.js", "1"),
         ("lib/a.js", "2"),
@@ -85,7 +85,7 @@ fn a_version_holds_the_packages_files_and_nothing_else() {
 }
 
 #[test]
-fn what_fnlocalignore_names_stays_out_unless_negated_and_what_git_ignores_runs() {
+fn fnlocalignore_excludes_files_unless_negated_and_gitignore_does_not() {
     let folder = Folder::with(&[
         ("index.js", ""),
         (".fnlocalignore", "*.log\n!keep.log\n/out\ntmp/\n"),
@@ -116,7 +116,7 @@ fn what_fnlocalignore_names_stays_out_unless_negated_and_what_git_ignores_runs()
 }
 
 #[test]
-fn ignore_files_above_the_project_count_inside_a_repository() {
+fn a_fnlocalignore_above_the_project_applies_only_inside_a_repository() {
     let folder = Folder::with(&[("index.js", ""), ("a.log", "")]);
     let above = folder.path.parent().unwrap();
     fs::write(above.join(".fnlocalignore"), "*.log\n").unwrap();
@@ -126,7 +126,7 @@ fn ignore_files_above_the_project_count_inside_a_repository() {
 }
 
 #[test]
-fn a_project_its_repository_ignores_runs_all_the_same() {
+fn a_project_ignored_by_its_repository_still_has_its_files() {
     let folder = Folder::with(&[("index.js", "")]);
     let above = folder.path.parent().unwrap();
     fs::create_dir(above.join(".git")).unwrap();
@@ -136,7 +136,7 @@ fn a_project_its_repository_ignores_runs_all_the_same() {
 }
 
 #[test]
-fn an_entry_that_is_built_into_an_ignored_folder_comes_with_it() {
+fn the_ignored_folder_of_a_built_entry_is_included() {
     let folder = Folder::with(&[
         ("package.json", r#"{"main": "dist/server/index.js"}"#),
         (".fnlocalignore", "dist\n"),
@@ -167,7 +167,7 @@ fn a_single_file_is_copied_alone() {
 }
 
 #[test]
-fn the_hash_depends_on_paths_modes_and_contents_alone() {
+fn a_version_hash_depends_only_on_paths_modes_and_contents() {
     let make = || Folder::with(&[("index.js", "1"), ("lib/a.js", "2")]);
     let first = snapshot(&make()).hash;
     let other = make();
@@ -191,7 +191,7 @@ fn the_hash_depends_on_paths_modes_and_contents_alone() {
 }
 
 #[test]
-fn a_version_does_not_change_when_files_do() {
+fn a_code_version_is_immutable_when_files_change() {
     let folder = Folder::with(&[("index.js", "old")]);
     let mut store = store(&folder);
     let first = store.store.snapshot().unwrap();
@@ -209,7 +209,7 @@ fn a_version_does_not_change_when_files_do() {
 }
 
 #[test]
-fn what_did_not_change_is_shared_between_versions() {
+fn unchanged_files_are_shared_between_versions() {
     let folder = Folder::with(&[("index.js", "1"), ("lib/a.js", "2")]);
     let mut store = store(&folder);
     let first = store.store.snapshot().unwrap();
@@ -226,7 +226,7 @@ fn what_did_not_change_is_shared_between_versions() {
 }
 
 #[test]
-fn a_touch_is_no_change() {
+fn a_save_without_changes_keeps_the_version() {
     let folder = Folder::with(&[("index.js", "1")]);
     let mut store = store(&folder);
     let first = store.store.snapshot().unwrap();
@@ -283,7 +283,7 @@ fn an_editors_atomic_save_is_noticed() {
 }
 
 #[test]
-fn a_version_made_ahead_becomes_the_next() {
+fn a_prepared_version_becomes_the_next_version() {
     let folder = Folder::with(&[("index.js", "1"), ("gone/deep/a.js", "2"), ("b", "file")]);
     let mut store = store(&folder);
     let first = store.store.snapshot().unwrap();
@@ -305,7 +305,7 @@ fn a_version_made_ahead_becomes_the_next() {
 }
 
 #[test]
-fn going_back_finds_the_version_that_is_there() {
+fn reverting_a_change_reuses_the_existing_version() {
     let folder = Folder::with(&[("index.js", "1")]);
     let mut store = store(&folder);
     let first = store.store.snapshot().unwrap();
@@ -318,7 +318,7 @@ fn going_back_finds_the_version_that_is_there() {
 }
 
 #[test]
-fn every_user_can_read_a_version_and_nobody_writes_it() {
+fn a_version_is_readable_by_every_user_and_its_files_are_read_only() {
     let folder = Folder::with(&[("lib/index.js", "1"), ("run.sh", ""), ("index.js", "")]);
     let mode = |path: PathBuf| fs::metadata(path).unwrap().mode() & 0o777;
     for (name, bits) in [("lib/index.js", 0o600), ("run.sh", 0o700)] {
@@ -390,14 +390,14 @@ fn a_link_out_of_the_project_names_link_and_target() {
 }
 
 #[test]
-fn a_link_to_secrets_does_not_carry_them_along() {
+fn a_symlink_to_an_env_file_is_not_included() {
     let folder = Folder::with(&[("index.js", ""), (".env", "SECRET=1")]);
     folder.link("config.txt", ".env");
     assert_eq!(files(&snapshot(&folder)), ["index.js"]);
 }
 
 #[test]
-fn versions_nobody_needs_are_removed_with_their_contents() {
+fn unused_versions_are_removed_with_their_contents() {
     let folder = Folder::with(&[("index.js", "1"), ("same.js", "same")]);
     let mut store = store(&folder);
     let mut made = Vec::new();
@@ -420,7 +420,7 @@ fn versions_nobody_needs_are_removed_with_their_contents() {
 }
 
 #[test]
-fn what_a_crash_left_is_removed() {
+fn an_unfinished_version_of_a_crashed_run_is_removed() {
     let folder = Folder::with(&[("index.js", "1")]);
     folder.write(".fnlocal/code/shop/.new-0/index.js", "half");
     let snapshot = snapshot(&folder);
@@ -433,7 +433,7 @@ fn what_a_crash_left_is_removed() {
 }
 
 #[test]
-fn a_state_folder_that_somebody_removed_is_made_again() {
+fn a_removed_state_folder_is_recreated() {
     let folder = Folder::with(&[("index.js", "1"), ("a.js", "2")]);
     let mut store = store(&folder);
     store.store.snapshot().unwrap();
@@ -470,7 +470,7 @@ fn dependencies_have_a_hash_of_their_own() {
 }
 
 #[test]
-fn a_big_package_is_warned_about_and_its_largest_file_named() {
+fn a_large_package_causes_a_warning_that_names_its_largest_file() {
     let folder = Folder::with(&[("index.js", "1")]);
     fs::File::create(folder.path.join("dump.bin"))
         .unwrap()
@@ -485,7 +485,7 @@ fn a_big_package_is_warned_about_and_its_largest_file_named() {
 }
 
 #[test]
-fn a_folder_that_cannot_be_code_is_refused_before_it_is_read() {
+fn an_oversized_package_is_refused_before_it_is_read() {
     let folder = Folder::with(&[("index.js", "1")]);
     fs::File::create(folder.path.join("disk.img"))
         .unwrap()
@@ -499,7 +499,7 @@ fn a_folder_that_cannot_be_code_is_refused_before_it_is_read() {
 }
 
 #[test]
-fn an_edited_ignore_file_counts_at_once_and_later() {
+fn edits_of_fnlocalignore_apply_to_every_later_version() {
     let folder = Folder::with(&[
         ("index.js", ""),
         ("lib/deep/a.log", ""),

@@ -17,7 +17,7 @@ fn error(text: &str) -> FileError {
 }
 
 #[test]
-fn a_time_that_may_be_seconds_or_milliseconds_is_refused_with_both_readings() {
+fn an_ambiguous_time_without_unit_is_refused_with_both_readings() {
     for (table, key) in [
         ("[functions.bid]", "timeout"),
         ("[functions.bid]", "queue_timeout"),
@@ -54,7 +54,7 @@ fn a_time_that_may_be_seconds_or_milliseconds_is_refused_with_both_readings() {
 }
 
 #[test]
-fn everything_in_the_design_is_understood() {
+fn a_configuration_with_every_setting_parses() {
     let config = parse(
         r#"
 name = "auction"
@@ -151,7 +151,7 @@ fn an_empty_file_changes_nothing() {
 }
 
 #[test]
-fn an_unknown_key_is_pointed_at_and_the_nearest_is_named() {
+fn an_unknown_key_is_marked_in_its_line_and_the_nearest_is_suggested() {
     let error = error("name = \"a\"\n\n[functions.bid]\n  timout = \"15s\"\n");
     assert_eq!((error.line, error.column), (4, 3));
     assert_eq!(error.message, "unknown key `timout` in `functions.bid`");
@@ -173,13 +173,13 @@ fn an_unknown_table_names_the_nearest() {
 }
 
 #[test]
-fn a_key_far_from_all_lists_what_there_is() {
+fn an_unknown_key_similar_to_none_lists_the_known_keys() {
     let hint = error("[dev]\nzebra = 1\n").hint().unwrap();
     assert!(hint.contains("port") && hint.contains("runtime"), "{hint}");
 }
 
 #[test]
-fn camel_case_belongs_to_code_and_is_corrected() {
+fn a_camel_case_key_suggests_its_snake_case_form() {
     let error = error("[defaults]\nmaxInstances = 3\n");
     assert_eq!(
         error.hint().as_deref(),
@@ -196,7 +196,7 @@ fn a_wrong_type_names_the_key_and_what_was_expected() {
 }
 
 #[test]
-fn a_bad_span_of_time_says_how_to_write_one() {
+fn an_invalid_duration_is_refused_with_an_example() {
     for bad in [
         "\"15 parsecs\"",
         "\"15\"",
@@ -220,7 +220,7 @@ fn a_body_limit_needs_its_unit() {
 }
 
 #[test]
-fn a_value_out_of_bounds_is_pointed_at() {
+fn an_out_of_bounds_value_is_marked_in_its_line() {
     let error = error("[defaults]\nqueue = 5\nmemory = \"1MB\"\n");
     assert_eq!((error.line, error.column), (3, 10));
     assert_eq!(error.message, "`memory` must be between 64MB and 64GB");
@@ -283,37 +283,37 @@ fn bounds_hold_in_every_table() {
 }
 
 #[test]
-fn a_contradiction_within_one_table_is_found() {
+fn contradictory_limits_in_one_table_are_refused() {
     let error = error("[functions.a]\nmin_instances = 5\nmax_instances = 2\n");
     assert_eq!((error.line, error.column), (2, 17));
 }
 
 #[test]
-fn what_one_table_leaves_to_others_is_no_contradiction() {
+fn limits_that_other_tables_may_complete_are_accepted() {
     parse("[functions.a]\nmin_instances = 500\n[functions.b]\nstop_after = \"5s\"\n");
 }
 
 #[test]
-fn a_choice_that_does_not_exist_names_the_nearest() {
+fn an_unknown_choice_suggests_the_nearest() {
     let error = error("[dev]\nruntime = \"dokcer\"\n");
     assert_eq!((error.line, error.column), (2, 11));
     assert_eq!(error.hint().as_deref(), Some("did you mean `docker`?"));
 }
 
 #[test]
-fn a_syntax_error_is_pointed_at() {
+fn a_syntax_error_is_marked_in_its_line() {
     let error = error("name = \"a\n[dev]\n");
     assert_eq!(error.line, 1);
     assert!(!error.picture.is_empty());
 }
 
 #[test]
-fn a_duplicate_key_is_pointed_at() {
+fn a_duplicate_key_is_refused_with_its_line() {
     assert_eq!(error("name = \"a\"\nname = \"b\"\n").line, 2);
 }
 
 #[test]
-fn names_that_cannot_be_are_refused() {
+fn invalid_names_are_refused_with_their_line() {
     assert_eq!(error("name = \"a b\"\n").line, 1);
     assert_eq!(error("default = \"/\"\n").line, 1);
     assert_eq!(error("\n[functions._fnlocal_x]\nqueue = 1\n").line, 2);
@@ -321,7 +321,7 @@ fn names_that_cannot_be_are_refused() {
 }
 
 #[test]
-fn environments_are_checked() {
+fn invalid_environment_settings_are_refused() {
     assert_eq!(error("[env.prod]\nnodes = { min = 3, max = 2 }\n").line, 2);
     assert_eq!(
         error("[env.prod]\nscale_on = { memory_percent = 101 }\n").line,
@@ -339,7 +339,7 @@ fn environments_are_checked() {
 }
 
 #[test]
-fn impossible_limits_are_pointed_at() {
+fn impossible_limits_are_refused_with_their_position() {
     let large = error("[defaults]\nmemory = \"2GB\"\n[limits]\nmemory = \"1GB\"\n");
     assert_eq!((large.line, large.column), (2, 10));
     assert!(large.message.contains("1024MB") && large.hint().is_some());
@@ -357,7 +357,7 @@ fn impossible_limits_are_pointed_at() {
 }
 
 #[test]
-fn what_calls_a_function_is_checked_where_it_stands() {
+fn invalid_triggers_are_refused_with_their_position() {
     let cron = error("[functions.a]\n\nschedule = \"often\"\n");
     assert_eq!((cron.line, cron.column), (3, 12), "{cron}");
     assert!(
@@ -395,7 +395,7 @@ fn columns_count_characters() {
 }
 
 #[test]
-fn the_schema_knows_every_key_and_refuses_others() {
+fn the_schema_has_the_function_keys_and_refuses_unknown_ones() {
     let schema = schema();
     assert_eq!(schema["additionalProperties"], false);
     let function = &schema["$defs"]["FunctionConfig"];
@@ -415,7 +415,7 @@ fn the_schema_knows_every_key_and_refuses_others() {
 }
 
 #[test]
-fn a_mistake_in_a_scenario_is_shown_where_it_is() {
+fn a_mistake_in_a_scenario_is_refused_with_its_position() {
     let text = "[[loadtest.scenarios.bids.requests]]\nfunction = \"bid\"\n\n\
                 [[loadtest.scenarios.bids.requests]]\nfunction = \"bid\"\nweight = 0\n";
     let error = ConfigFile::parse(Path::new("fnlocal.toml"), text).unwrap_err();

@@ -22,14 +22,14 @@ fn one(name: &str, entries: &[&str]) -> (String, Vec<String>) {
 }
 
 #[test]
-fn a_folder_with_an_index_runs() {
+fn a_folder_with_an_index_file_is_a_package() {
     let folder = Folder::with(&[("index.js", "")]);
     assert_eq!(entries(&folder), [one("shop", &["index.js"])]);
     assert_eq!(folder.open().name, "shop");
 }
 
 #[test]
-fn main_comes_before_index_and_may_leave_out_its_ending() {
+fn main_takes_precedence_over_index_and_may_omit_its_extension() {
     let folder = Folder::with(&[
         (
             "package.json",
@@ -42,7 +42,7 @@ fn main_comes_before_index_and_may_leave_out_its_ending() {
 }
 
 #[test]
-fn exports_come_before_main() {
+fn exports_take_precedence_over_main() {
     let folder = Folder::with(&[
         (
             "package.json",
@@ -94,7 +94,7 @@ fn folders_with_their_own_package_json_are_packages() {
 }
 
 #[test]
-fn direct_sub_folders_are_packages_where_the_root_has_no_entry() {
+fn direct_subfolders_are_packages_if_the_root_has_no_entry() {
     let folder = Folder::with(&[
         ("api/package.json", "{}"),
         ("api/index.js", ""),
@@ -104,7 +104,7 @@ fn direct_sub_folders_are_packages_where_the_root_has_no_entry() {
 }
 
 #[test]
-fn packages_says_which_folders_are_packages() {
+fn the_packages_setting_selects_package_folders() {
     let folder = Folder::with(&[
         (
             "fnlocal.toml",
@@ -133,7 +133,7 @@ fn packages_says_which_folders_are_packages() {
 }
 
 #[test]
-fn a_glob_out_of_the_project_is_refused_with_a_picture() {
+fn a_glob_out_of_the_project_is_refused_with_its_position() {
     let folder = Folder::with(&[("index.js", ""), ("fnlocal.toml", "packages = [\"../*\"]")]);
     let error = Project::open(&folder.path, None).unwrap_err();
     let ProjectError::Config(file) = &error else {
@@ -144,7 +144,7 @@ fn a_glob_out_of_the_project_is_refused_with_a_picture() {
 }
 
 #[test]
-fn packages_of_one_name_are_told_apart_by_their_folders() {
+fn packages_with_the_same_name_are_named_after_their_folders() {
     let folder = Folder::with(&[
         ("services/a/package.json", r#"{"name": "same"}"#),
         ("services/a/index.js", ""),
@@ -227,7 +227,7 @@ fn a_file_or_a_folder_of_handlers_belongs_to_the_nearest_package_json_above() {
 }
 
 #[test]
-fn a_package_json_above_the_repository_or_open_to_all_is_none_of_a_files() {
+fn a_package_json_above_the_repository_or_in_a_world_writable_folder_is_ignored() {
     use std::os::unix::fs::PermissionsExt;
     for shared in [false, true] {
         let folder = Folder::with(&[("package.json", "{}"), ("in/api/hello.js", "")]);
@@ -245,7 +245,7 @@ fn a_package_json_above_the_repository_or_open_to_all_is_none_of_a_files() {
 }
 
 #[test]
-fn a_package_without_an_entry_has_the_handlers_of_its_first_folder_of_them() {
+fn a_package_without_an_entry_uses_its_first_handlers_folder() {
     let mut files = vec![
         ("package.json", r#"{"name": "site"}"#),
         ("netlify/functions/mail.js", ""),
@@ -261,14 +261,14 @@ fn a_package_without_an_entry_has_the_handlers_of_its_first_folder_of_them() {
 }
 
 #[test]
-fn a_file_that_is_no_code_is_refused() {
+fn a_file_that_is_not_code_is_refused() {
     let folder = Folder::with(&[("hello.txt", "")]);
     let error = Project::open(&folder.path.join("hello.txt"), None).unwrap_err();
     assert!(matches!(error, ProjectError::NotCode { .. }), "{error}");
 }
 
 #[test]
-fn an_empty_folder_is_told_how_to_begin() {
+fn an_empty_folder_is_an_error_that_shows_how_to_write_a_function() {
     let folder = Folder::with(&[]);
     let error = Project::open(&folder.path, None).unwrap_err();
     assert!(matches!(error, ProjectError::NoFunctions { .. }), "{error}");
@@ -276,14 +276,14 @@ fn an_empty_folder_is_told_how_to_begin() {
 }
 
 #[test]
-fn a_main_that_was_not_built_is_named() {
+fn a_missing_main_file_is_an_error_that_names_it() {
     let folder = Folder::with(&[("package.json", r#"{"main": "dist/index.js"}"#)]);
     let error = Project::open(&folder.path, None).unwrap_err();
     assert!(error.to_string().contains("`dist/index.js`"), "{error}");
 }
 
 #[test]
-fn a_byte_order_mark_hides_nothing_and_another_encoding_is_named() {
+fn project_files_may_start_with_a_byte_order_mark_and_other_encodings_are_refused() {
     let manifest =
         "{\r\n  \"main\": \"lib/main.js\",\r\n  \"dependencies\": {\"a\": \"1\"}\r\n}\r\n";
     let files = [
@@ -343,7 +343,7 @@ fn said(error: &impl UserError) -> String {
 }
 
 #[test]
-fn a_broken_package_json_is_pointed_at() {
+fn a_broken_package_json_is_refused_with_its_position() {
     let folder = Folder::with(&[("index.js", ""), ("package.json", "{\n  \"name\": oops\n}")]);
     let error = Project::open(&folder.path, None).unwrap_err();
     assert!(error.to_string().contains("package.json:2:1"), "{error}");
@@ -351,14 +351,14 @@ fn a_broken_package_json_is_pointed_at() {
 }
 
 #[test]
-fn a_missing_folder_is_named() {
+fn a_missing_folder_is_refused() {
     let folder = Folder::with(&[]);
     let error = Project::open(&folder.path.join("nope"), None).unwrap_err();
     assert!(matches!(error, ProjectError::NotFound { .. }), "{error}");
 }
 
 #[test]
-fn the_lock_file_is_the_packages_own_or_else_the_projects() {
+fn the_lock_file_is_that_of_the_package_or_else_of_the_project() {
     let folder = Folder::with(&[
         ("package-lock.json", "{}"),
         ("services/a/package.json", r#"{"dependencies": {"x": "1"}}"#),
@@ -385,7 +385,7 @@ fn the_lock_file_is_the_packages_own_or_else_the_projects() {
 }
 
 #[test]
-fn packages_keep_their_numbers_when_others_come_and_go() {
+fn package_ids_are_stable_when_other_packages_are_added_or_removed() {
     let folder = Folder::with(&[
         ("services/m/package.json", "{}"),
         ("services/m/index.js", ""),

@@ -12,7 +12,7 @@ fn read(folder: &Folder, name: &str) -> Environment {
 }
 
 #[test]
-fn a_later_file_wins() {
+fn later_env_files_override_earlier_ones() {
     let folder = Folder::with(&[
         (".env", "A=1\nB=1\nC=1\n# no\nexport D='x y'\n"),
         (".env.dev", "B=2\nC=2\n"),
@@ -49,7 +49,7 @@ fn a_project_reads_the_files_of_its_environment() {
 }
 
 #[test]
-fn the_shell_is_asked_only_for_what_is_declared_and_then_wins() {
+fn only_declared_variables_are_read_from_the_shell_and_override_env_files() {
     let folder = Folder::with(&[(".env", "A=file\n")]);
     let shell = |name: &str| Some(format!("shell-{name}"));
     let environment = read(&folder, "dev");
@@ -65,7 +65,7 @@ fn the_shell_is_asked_only_for_what_is_declared_and_then_wins() {
 }
 
 #[test]
-fn a_declared_variable_that_is_nowhere_is_named_with_its_function() {
+fn an_unset_declared_variable_is_an_error_that_names_its_function() {
     let folder = Folder::with(&[(".env", "A=1\n")]);
     let environment = read(&folder, "dev");
     let error = environment
@@ -92,7 +92,7 @@ fn a_declared_variable_that_is_nowhere_is_named_with_its_function() {
 }
 
 #[test]
-fn a_misspelled_variable_names_the_one_that_is_set() {
+fn a_misspelled_variable_suggests_the_nearest_set_one() {
     let folder = Folder::with(&[(".env", "REDIS_URI=1\n")]);
     let error = read(&folder, "dev")
         .of_function("f", &["REDIS_URL".to_owned()], nothing)
@@ -101,7 +101,7 @@ fn a_misspelled_variable_names_the_one_that_is_set() {
 }
 
 #[test]
-fn a_line_that_sets_nothing_is_told_by_its_number_without_its_content() {
+fn an_env_line_that_sets_nothing_is_warned_about_by_number_without_its_content() {
     let text = "A=1\n\n  this is secret\nB=\"x\ny\"\r\n# no\n my secret=1\nC=   \nD=4\n=5\n";
     let folder = Folder::with(&[(".env", text)]);
     let environment = read(&folder, "dev");
@@ -119,7 +119,7 @@ fn a_line_that_sets_nothing_is_told_by_its_number_without_its_content() {
 }
 
 #[test]
-fn what_the_platform_sets_itself_is_left_out() {
+fn variables_reserved_for_the_platform_are_left_out() {
     let folder = Folder::with(&[(".env", "PORT=3000\nFNLOCAL_SOCKET=x\nA=1\n")]);
     let environment = read(&folder, "dev");
     assert_eq!(environment.shared().len(), 1);

@@ -128,7 +128,7 @@ fn by_us(text: &str) -> BTreeMap<String, String> {
 }
 
 #[test]
-fn a_file_is_read_as_node_reads_it() {
+fn an_env_file_is_parsed_as_by_node_js() {
     let mut texts: Vec<String> = FORMS.iter().map(|form| (*form).to_owned()).collect();
     // Where a form ends the file, another rule may apply.
     texts.extend(FORMS.iter().map(|form| format!("{form}\nZ=26\n")));
@@ -141,7 +141,7 @@ fn a_file_is_read_as_node_reads_it() {
 }
 
 #[test]
-fn variables_of_a_file_are_those_of_a_process_that_node_starts_with_it() {
+fn an_env_file_gives_the_variables_that_node_js_gives_its_process() {
     let text = "A=$2b$10$x\nB={\"a\":1}\nC=two words\nD=C:\\temp\nE=\"a\\nb\"\n";
     let folder = Folder::with(&[(".env", text)]);
     let script = "console.log(JSON.stringify(process.env))";
@@ -159,12 +159,12 @@ fn variables_of_a_file_are_those_of_a_process_that_node_starts_with_it() {
 }
 
 #[test]
-fn a_byte_order_mark_is_no_part_of_a_name() {
+fn a_byte_order_mark_is_not_part_of_a_variable_name() {
     assert_eq!(by_us("\u{feff}A=1\r\n")["A"], "1");
 }
 
 #[test]
-fn a_file_that_is_no_text_is_named() {
+fn an_env_file_that_is_not_utf_8_is_refused_with_its_name() {
     let folder = Folder::with(&[]);
     let utf_16: Vec<u8> = "A=1\n".encode_utf16().flat_map(u16::to_le_bytes).collect();
     std::fs::write(folder.path.join(".env"), utf_16).unwrap();
@@ -182,7 +182,7 @@ fn expanded(files: &[(&str, &str)]) -> Result<BTreeMap<String, String>, EnvError
 }
 
 #[test]
-fn references_are_replaced_where_the_project_asks_for_it() {
+fn references_are_expanded_only_if_the_project_enables_it() {
     let text = "HOST=db\nURL=\"redis://$HOST:${PORT_:-6379}\"\nLITERAL='$HOST'\nPRICE=\\$HOST\n";
     let files = [
         (".env", text),
@@ -200,7 +200,7 @@ fn references_are_replaced_where_the_project_asks_for_it() {
 }
 
 #[test]
-fn a_reference_to_what_is_not_set_above_is_an_error_with_its_line() {
+fn a_reference_to_a_variable_not_set_above_is_an_error_with_its_line() {
     // PATH is in every shell, which is not asked.
     for name in ["PATH", "BELOW"] {
         let text = format!("A=1\nB=\"x\ny\"\nC=${name}\nBELOW=1\n");

@@ -25,7 +25,7 @@ fn folders(folder: &Folder, name: &str) -> Vec<String> {
 }
 
 #[test]
-fn members_of_a_workspace_are_found_by_name_and_through_others() {
+fn workspace_members_are_found_by_name_and_transitively() {
     let app = r#"{"name": "app", "dependencies": {"ms": "^1.0.0", "left-pad": "1"}}"#;
     let ms = r#"{"name": "ms", "version": "1.2.0", "dependencies": {"deep": "workspace:^"}}"#;
     for (manifest, pnpm) in [
@@ -57,7 +57,7 @@ fn members_of_a_workspace_are_found_by_name_and_through_others() {
 }
 
 #[test]
-fn folders_and_archives_that_package_json_names_are_found_in_the_project() {
+fn folder_and_archive_dependencies_are_found_in_the_project() {
     for kind in ["file:", "link:", "portal:", ""] {
         let manifest = format!(
             r#"{{"dependencies": {{"shared": "{kind}./vendor/shared", "beside": "{kind}../beside", "packed": "file:packed.tgz"}}}}"#
@@ -87,7 +87,7 @@ fn folders_and_archives_that_package_json_names_are_found_in_the_project() {
 }
 
 #[test]
-fn what_leads_out_of_the_project_or_to_nothing_is_refused_by_name() {
+fn a_dependency_outside_the_project_or_missing_is_refused_by_name() {
     let folder = Folder::with(&[("package.json", "{}"), ("index.js", "")]);
     let above = folder.path.parent().unwrap();
     std::fs::create_dir(above.join("outside")).unwrap();
@@ -123,7 +123,7 @@ fn what_leads_out_of_the_project_or_to_nothing_is_refused_by_name() {
 }
 
 #[test]
-fn the_name_of_a_workspaces_member_is_never_left_to_a_registry() {
+fn a_workspace_member_name_is_never_resolved_from_a_registry() {
     let manifest = |spec: &str| format!(r#"{{"name": "app", "dependencies": {{"ms": "{spec}"}}}}"#);
     let folder = Folder::with(&[
         ("package.json", r#"{"workspaces": ["packages/*"]}"#),
@@ -150,7 +150,7 @@ fn the_name_of_a_workspaces_member_is_never_left_to_a_registry() {
 }
 
 #[test]
-fn a_change_in_a_folder_that_is_depended_on_is_one_of_the_dependencies() {
+fn a_change_in_a_folder_dependency_changes_the_dependency_hash() {
     let folder = Folder::with(&[
         (
             "package.json",

@@ -26,7 +26,7 @@ fn described(modules: Value, entries: &[&str]) -> Vec<DescribedModule> {
 }
 
 #[test]
-fn a_description_has_each_entry_that_was_asked_for_once_and_no_other() {
+fn a_description_contains_each_requested_entry_exactly_once() {
     let modules = json!([
         { "entry": "b.js", "functions": [{ "name": "b" }] },
         { "entry": "other.js", "functions": [{ "name": "other" }] },
@@ -43,7 +43,7 @@ fn a_description_has_each_entry_that_was_asked_for_once_and_no_other() {
 }
 
 #[test]
-fn texts_of_a_description_are_cut_whatever_they_are() {
+fn all_texts_of_a_description_are_truncated() {
     let long = "N".repeat(70_000);
     for error in [
         json!(long),
@@ -75,7 +75,7 @@ fn texts_of_a_description_are_cut_whatever_they_are() {
 }
 
 #[test]
-fn a_hundred_warnings_of_a_package_are_enough() {
+fn a_package_has_at_most_a_hundred_warnings() {
     let keys = (0..200).map(|key| (format!("key{key}"), json!(1)));
     let config: Value = keys.collect::<serde_json::Map<_, _>>().into();
     let settled = settle("", json!([{ "name": "a", "config": config }]));
@@ -101,7 +101,7 @@ fn a_function_without_config_has_the_defaults() {
 }
 
 #[test]
-fn the_nearer_table_wins() {
+fn the_most_specific_table_takes_precedence() {
     let settled = settle(
         "[limits]\nqueue = 1\nqueue_timeout = \"1s\"\n[defaults]\nqueue = 2\nrps = 2\nmemory = 128\ntimeout = \"2s\"\n\
          [functions.a]\ntimeout = \"4s\"\n",
@@ -117,7 +117,7 @@ fn the_nearer_table_wins() {
 }
 
 #[test]
-fn declared_variables_add_up() {
+fn declared_variables_of_all_tables_are_combined() {
     let settled = settle(
         "[defaults]\nenv = [\"B\", \"A\"]\n[functions.a]\nenv = [\"C\"]\n",
         json!([{ "name": "a", "config": { "env": ["D", "A"] } }]),
@@ -156,7 +156,7 @@ fn the_functions_of_all_files_of_a_package_count_together() {
 }
 
 #[test]
-fn code_names_at_most_a_hundred_variables() {
+fn code_may_declare_at_most_a_hundred_variables() {
     let named = |count: usize| {
         let names: Vec<_> = (0..count).map(|number| format!("V{number}")).collect();
         settle("", json!([{ "name": "a", "config": { "env": names } }]))
@@ -169,7 +169,7 @@ fn code_names_at_most_a_hundred_variables() {
 }
 
 #[test]
-fn code_may_say_everything_the_file_may() {
+fn config_in_code_accepts_every_setting_of_the_file() {
     let settled = settle(
         "",
         json!([{ "name": "a", "config": {
@@ -196,7 +196,7 @@ fn code_may_say_everything_the_file_may() {
 }
 
 #[test]
-fn an_unknown_key_in_code_is_a_warning_with_the_nearest() {
+fn an_unknown_key_in_code_is_a_warning_that_suggests_the_nearest() {
     let settled = settle(
         "",
         json!([{ "name": "a", "config": { "maxInstance": 3, "zebra": 1 } }]),
@@ -217,7 +217,7 @@ fn an_unknown_key_in_code_is_a_warning_with_the_nearest() {
 }
 
 #[test]
-fn an_unknown_key_inside_of_a_key_in_code_has_its_place_and_the_nearest() {
+fn an_unknown_nested_key_in_code_is_a_problem_with_its_path_and_the_nearest() {
     let config = json!({ "async": { "fromClients": true } });
     let settled = settle("", json!([{ "name": "a", "config": config }]));
     assert_eq!(
@@ -229,7 +229,7 @@ fn an_unknown_key_inside_of_a_key_in_code_has_its_place_and_the_nearest() {
 }
 
 #[test]
-fn bounds_of_the_file_hold_in_code() {
+fn bounds_of_the_file_apply_to_config_in_code() {
     for (config, said) in [
         (
             json!({ "queue": 100_001 }),
@@ -259,7 +259,7 @@ fn bounds_of_the_file_hold_in_code() {
 }
 
 #[test]
-fn a_bad_value_in_code_names_function_and_key_and_spares_the_others() {
+fn an_invalid_value_in_code_names_its_function_and_key_and_affects_no_other() {
     let settled = settle(
         "",
         json!([{ "name": "a", "config": { "timeout": "soon" } }, { "name": "b", "config": { "memory": 3 } }, { "name": "c" }]),
@@ -277,7 +277,7 @@ fn a_bad_value_in_code_names_function_and_key_and_spares_the_others() {
 }
 
 #[test]
-fn a_time_in_code_that_may_be_seconds_or_milliseconds_is_a_problem_with_both_readings() {
+fn an_ambiguous_time_in_code_is_a_problem_with_both_readings() {
     let times = json!([
         {"name": "few", "config": {"timeout": 3}},
         {"name": "half", "config": {"queueTimeout": 1.5}},
@@ -327,7 +327,7 @@ fn a_key_in_two_spellings_is_a_problem_that_names_both_with_their_lines() {
 }
 
 #[test]
-fn a_config_that_is_no_object_is_a_problem() {
+fn a_config_that_is_not_an_object_is_a_problem() {
     let settled = settle("", json!([{ "name": "a", "config": 3 }]));
     assert_eq!(
         problem(&settled),
@@ -349,7 +349,7 @@ fn a_contradiction_between_file_and_code_is_shown_in_the_file() {
 }
 
 #[test]
-fn a_contradiction_in_code_names_the_file_of_code() {
+fn a_contradiction_within_code_names_the_code_file() {
     let settled = settle(
         "",
         json!([{ "name": "a", "config": { "minInstances": 5, "maxInstances": 2 } }]),
@@ -358,7 +358,7 @@ fn a_contradiction_in_code_names_the_file_of_code() {
 }
 
 #[test]
-fn a_contradiction_is_shown_at_whichever_key_the_file_has() {
+fn a_contradiction_is_reported_at_the_key_that_the_file_sets() {
     let settled = settle(
         "[defaults]\npause_after = \"20s\"\n",
         json!([{ "name": "a", "config": { "stopAfter": "10s" } }]),
@@ -370,7 +370,7 @@ fn a_contradiction_is_shown_at_whichever_key_the_file_has() {
 }
 
 #[test]
-fn built_in_values_give_way_to_what_was_said() {
+fn defaults_adapt_to_configured_values() {
     let settled = settle(
         "[functions.a]\nstop_after = \"5s\"\n[functions.b]\npause_after = \"20m\"\nmin_instances = 200\n",
         json!([{ "name": "a" }, { "name": "b" }]),
@@ -402,7 +402,7 @@ fn names_that_cannot_be_paths_are_problems() {
 }
 
 #[test]
-fn a_file_that_does_not_import_spares_the_others() {
+fn a_file_that_fails_to_import_does_not_affect_the_others() {
     let folder = Folder::with(&[("functions/a.js", ""), ("functions/b.js", "")]);
     let project = folder.open();
     let broken = json!({ "entry": "functions/a.js", "error": { "message": "no" } });
@@ -416,7 +416,7 @@ fn a_file_that_does_not_import_spares_the_others() {
 }
 
 #[test]
-fn a_name_in_two_files_of_a_package_names_both() {
+fn a_function_name_in_two_files_is_a_problem_that_names_both() {
     let folder = Folder::with(&[("functions/a.js", ""), ("functions/b.js", "")]);
     let project = folder.open();
     let modules =
@@ -442,7 +442,7 @@ fn two_packages(toml: &str) -> (Folder, Project) {
 }
 
 #[test]
-fn a_name_in_two_packages_names_both_files() {
+fn a_function_name_in_two_packages_is_a_problem_that_names_both_files() {
     let (_folder, project) = two_packages("");
     let modules = [module("index.js", json!([{ "name": "x" }]))];
     let across = project.check_across(&[
@@ -457,7 +457,7 @@ fn a_name_in_two_packages_names_both_files() {
 }
 
 #[test]
-fn tables_and_a_default_of_functions_that_do_not_exist_are_told() {
+fn a_default_and_tables_of_unknown_functions_are_reported_with_the_nearest_name() {
     let (_folder, project) = two_packages("default = \"homme\"\n[functions.bidd]\nqueue = 1\n");
     let modules = [module(
         "index.js",
@@ -488,7 +488,7 @@ fn settle_under(profile: Profile, toml: &str) -> Settled {
 }
 
 #[test]
-fn a_profile_changes_what_nobody_said_and_imposes_what_nobody_may_choose() {
+fn a_profile_replaces_defaults_and_enforces_its_fixed_limits() {
     let settled = settle_under(Profile::Lambda, "");
     let settings = &settled.functions[0].settings;
     assert_eq!(settings.limits.max_instances, 1000);
@@ -506,7 +506,7 @@ fn a_profile_changes_what_nobody_said_and_imposes_what_nobody_may_choose() {
 }
 
 #[test]
-fn what_the_file_alone_says_of_a_function_can_be_asked_for() {
+fn settings_of_a_function_can_be_read_from_the_file_alone() {
     let toml = "[defaults]\nburst = 5\n[functions.a]\nover_rate = \"queue\"\nstart_rate = 3\n";
     let project = Folder::with(&[("index.js", ""), ("fnlocal.toml", toml)]).open();
     let of = |name| project.file.settings(name, Profile::Fnlocal).unwrap();
@@ -518,7 +518,7 @@ fn what_the_file_alone_says_of_a_function_can_be_asked_for() {
 }
 
 #[test]
-fn a_stream_has_the_limit_somebody_sets_and_not_the_usual_one() {
+fn a_stream_has_only_a_configured_body_limit_and_not_the_default() {
     let limit = |profile, toml: &str| {
         let toml = format!("{toml}[functions.a]\nbody = \"stream\"\n");
         let settled = settle_under(profile, &toml);

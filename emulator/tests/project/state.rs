@@ -8,7 +8,7 @@ use fnlocal_project::{StateDir, StateError};
 use super::Folder;
 
 #[test]
-fn one_process_at_a_time_has_a_project() {
+fn a_project_is_locked_by_one_process_at_a_time() {
     let folder = Folder::with(&[]);
     let first = StateDir::lock(&folder.path).unwrap();
     let error = StateDir::lock(&folder.path).unwrap_err();
@@ -48,7 +48,7 @@ fn left_by_the_dead(folder: &Folder, seconds: &str) -> Child {
 }
 
 #[test]
-fn a_killed_process_keeps_a_project_no_longer_than_the_child_it_was_starting() {
+fn the_lock_of_a_killed_process_ends_with_the_child_it_was_starting() {
     let folder = Folder::with(&[]);
     let mut child = left_by_the_dead(&folder, "0.3");
     StateDir::lock(&folder.path).unwrap();
@@ -56,7 +56,7 @@ fn a_killed_process_keeps_a_project_no_longer_than_the_child_it_was_starting() {
 }
 
 #[test]
-fn nobody_is_told_to_end_a_process_that_is_gone() {
+fn a_lock_error_does_not_name_a_process_that_has_ended() {
     let folder = Folder::with(&[]);
     let mut child = left_by_the_dead(&folder, "60");
     let error = StateDir::lock(&folder.path).unwrap_err();
@@ -70,7 +70,7 @@ fn nobody_is_told_to_end_a_process_that_is_gone() {
 }
 
 #[test]
-fn git_does_not_see_the_folder() {
+fn git_ignores_the_state_folder() {
     let folder = Folder::with(&[]);
     let state = StateDir::lock(&folder.path).unwrap();
     assert_eq!(

@@ -89,7 +89,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn values_that_no_header_can_hold_are_encoded() {
+    fn event_attributes_invalid_in_headers_are_percent_encoded() {
         let event = SourceEvent {
             id: "a b".into(),
             source: "/Straße".into(),
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn data_without_a_type_gets_the_narrowest() {
+    fn event_data_without_a_content_type_gets_the_most_specific_one() {
         assert_eq!(content_type(b"{\"a\": 1}"), "application/json");
         assert_eq!(content_type(b"hello"), "text/plain; charset=utf-8");
         assert_eq!(content_type(&[0xff, 0xfe]), "application/octet-stream");

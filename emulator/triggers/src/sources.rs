@@ -83,7 +83,7 @@ mod tests {
     use super::wants_tls;
 
     #[test]
-    fn a_url_that_asks_for_tls_is_not_taken_for_one_that_does_without() {
+    fn a_source_url_that_requires_tls_is_recognised() {
         assert!(wants_tls("rediss://db:6380"));
         assert!(wants_tls("postgres://u@db/app?sslmode=require"));
         assert!(wants_tls("host=db sslmode=verify-full"));

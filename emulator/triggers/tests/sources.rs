@@ -50,7 +50,7 @@ async fn add_to_stream(server: &RedisServer, numbers: std::ops::Range<usize>) {
 }
 
 #[tokio::test]
-async fn a_redis_stream_delivers_all_through_a_restart() {
+async fn a_redis_stream_delivers_every_event_across_a_restart() {
     local(async {
         let mut server = RedisServer::start();
         let source = RedisStream {
@@ -82,7 +82,7 @@ async fn a_redis_stream_delivers_all_through_a_restart() {
 }
 
 #[tokio::test]
-async fn nodes_share_a_redis_group_and_take_over_what_a_dead_one_was_given() {
+async fn nodes_share_a_redis_group_and_take_over_pending_events_of_a_dead_one() {
     local(async {
         let server = RedisServer::start();
         let source = || {
@@ -137,7 +137,7 @@ async fn nodes_share_a_redis_group_and_take_over_what_a_dead_one_was_given() {
 }
 
 #[tokio::test]
-async fn nodes_share_an_outbox_and_no_row_runs_on_two() {
+async fn nodes_share_an_outbox_and_each_row_runs_on_one_node() {
     local(async {
         let server = PostgresServer::start();
         let sql = "CREATE TABLE outbox (id bigserial PRIMARY KEY, payload jsonb NOT NULL)";
@@ -186,7 +186,7 @@ async fn nodes_share_an_outbox_and_no_row_runs_on_two() {
 }
 
 #[tokio::test]
-async fn a_postgres_outbox_delivers_all_through_a_restart() {
+async fn a_postgres_outbox_delivers_every_event_across_a_restart() {
     local(async {
         let mut server = PostgresServer::start();
         let sql = "CREATE TABLE outbox (id bigserial PRIMARY KEY, payload jsonb NOT NULL)";
@@ -223,7 +223,7 @@ async fn a_postgres_outbox_delivers_all_through_a_restart() {
 }
 
 #[tokio::test]
-async fn a_notification_without_an_outbox_reaches_who_listens_and_is_lost_on_who_does_not() {
+async fn postgres_notifications_without_an_outbox_are_delivered_again_after_a_restart() {
     local(async {
         let mut server = PostgresServer::start();
         let source = Postgres {
@@ -267,7 +267,7 @@ async fn a_notification_without_an_outbox_reaches_who_listens_and_is_lost_on_who
 }
 
 #[tokio::test]
-async fn a_folder_tells_of_all_files_also_of_those_changed_while_nobody_looked() {
+async fn a_folder_source_reports_all_changes_including_those_made_while_it_was_stopped() {
     local(async {
         let bucket = tempfile::tempdir().unwrap();
         let path = bucket.path().to_owned();
@@ -304,7 +304,7 @@ async fn a_folder_tells_of_all_files_also_of_those_changed_while_nobody_looked()
 }
 
 #[tokio::test]
-async fn a_source_that_is_not_there_is_tried_again_and_said_to_be() {
+async fn an_unreachable_source_is_retried_and_reported_once() {
     local(async {
         let source = RedisStream {
             url: "redis+unix:///nowhere/redis.sock".to_owned(),
@@ -334,7 +334,7 @@ async fn a_source_that_is_not_there_is_tried_again_and_said_to_be() {
 }
 
 #[tokio::test]
-async fn an_event_over_the_limit_is_kept_as_refused_and_the_others_run() {
+async fn an_event_over_the_size_limit_becomes_a_dead_letter_and_others_run() {
     local(async {
         let server = PostgresServer::start();
         let source = Postgres {

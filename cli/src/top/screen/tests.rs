@@ -68,7 +68,7 @@ fn shown(model: &mut Model) -> String {
 }
 
 #[test]
-fn functions_are_shown_with_rates_latency_instances_and_queue() {
+fn the_function_table_shows_rates_latency_instances_and_queue() {
     let mut model = model();
     model.take(state(1_000, 100, 5));
     model.take(state(2_000, 150, 5));
@@ -86,7 +86,7 @@ fn functions_are_shown_with_rates_latency_instances_and_queue() {
 }
 
 #[test]
-fn requests_and_lines_are_shown_of_all_or_of_the_chosen_function() {
+fn requests_and_log_lines_are_shown_for_all_functions_or_the_selected_one() {
     let mut model = model();
     model.take(state(1_000, 1, 1));
     model.take(records());
@@ -114,7 +114,7 @@ fn requests_and_lines_are_shown_of_all_or_of_the_chosen_function() {
 }
 
 #[test]
-fn the_chosen_function_stays_chosen_when_the_order_changes() {
+fn the_selected_function_stays_selected_when_the_order_changes() {
     let mut model = model();
     model.take(state(1_000, 1, 0));
     assert_eq!(model.chosen().as_deref(), Some("bid"));
@@ -129,7 +129,7 @@ fn the_chosen_function_stays_chosen_when_the_order_changes() {
 }
 
 #[test]
-fn held_still_nothing_moves() {
+fn a_paused_screen_ignores_new_data() {
     let mut model = model();
     model.take(state(1_000, 1, 0));
     model.key(KeyCode::Char(' '));

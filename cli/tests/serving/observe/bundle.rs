@@ -135,7 +135,7 @@ async fn run_with_secrets(folder: &Folder) -> Dev {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_bundle_says_what_a_report_needs_and_holds_no_secret() {
+async fn a_bundle_contains_diagnostics_and_no_secrets() {
     let folder = project();
     let dev = run_with_secrets(&folder).await;
     let (text, bundle) = self::bundle(&folder, &[]);
@@ -165,7 +165,7 @@ async fn a_bundle_says_what_a_report_needs_and_holds_no_secret() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_functions_print_is_in_it_only_if_asked_for_and_without_values_of_variables() {
+async fn a_bundle_includes_function_output_only_on_request_and_never_variable_values() {
     let folder = project();
     let mut dev = run_with_secrets(&folder).await;
     assert_eq!(dev.interrupt(), Some(0));
@@ -182,7 +182,7 @@ async fn what_functions_print_is_in_it_only_if_asked_for_and_without_values_of_v
 }
 
 #[test]
-fn a_broken_project_is_named_by_its_line_and_not_quoted() {
+fn a_bundle_reports_a_broken_configuration_by_line_without_quoting_it() {
     let folder = project();
     folder.write(
         "fnlocal.toml",
@@ -195,7 +195,7 @@ fn a_broken_project_is_named_by_its_line_and_not_quoted() {
 }
 
 #[test]
-fn a_bundle_follows_no_link_and_its_usual_name_is_in_the_current_folder() {
+fn a_bundle_replaces_a_symlink_at_its_default_path_and_does_not_follow_it() {
     let folder = Folder::new(&[("index.js", CODE), ("outside", "as it was")]);
     let link = folder.path().join("fnlocal-bundle.json");
     std::os::unix::fs::symlink("outside", &link).unwrap();

@@ -34,7 +34,7 @@ fn find<'a>(seen: &'a [Value], target: &str, message: &str) -> Option<&'a Value>
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_requests_way_an_instances_start_and_a_save_are_seen_in_the_file() {
+async fn the_diagnosis_log_has_a_requests_route_an_instance_start_and_a_save() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let mut dev = start(&folder, "debug");
     let request = reqwest::Client::new()
@@ -78,7 +78,7 @@ async fn a_requests_way_an_instances_start_and_a_save_are_seen_in_the_file() {
 }
 
 #[tokio::test]
-async fn written_to_a_file_that_is_watched_it_comes_to_rest() {
+async fn trace_output_redirected_into_the_project_does_not_grow_forever() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let mut command = Command::new("sh");
     let script = r#"exec "$0" dev "$1" --port 0 --json --runtime process 2>"$1/said.txt""#;
@@ -102,7 +102,7 @@ async fn written_to_a_file_that_is_watched_it_comes_to_rest() {
 }
 
 #[tokio::test]
-async fn only_the_parts_that_are_named_say_something() {
+async fn only_the_parts_named_in_the_filter_are_logged() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let mut dev = start(&folder, "gateway=debug");
     reqwest::get(dev.at("/bid")).await.unwrap();
@@ -119,7 +119,7 @@ async fn only_the_parts_that_are_named_say_something() {
 }
 
 #[tokio::test]
-async fn without_being_asked_it_says_nothing() {
+async fn no_diagnosis_log_is_written_by_default() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let mut dev = Dev::start_with(&folder, &["--runtime", "process"]);
     reqwest::get(dev.at("/bid")).await.unwrap();
@@ -140,7 +140,7 @@ fn fnlocal(folder: &Folder, args: &[&str], env: &[(&str, &str)]) -> Output {
 }
 
 #[test]
-fn verbosity_is_a_flag_of_every_command_and_goes_to_stderr() {
+fn every_command_has_a_verbosity_flag_that_logs_to_stderr() {
     let folder = Folder::new(&[]);
     for args in [["schema", "-v"], ["-v", "schema"]] {
         let output = fnlocal(&folder, &args, &[]);
@@ -156,7 +156,7 @@ fn verbosity_is_a_flag_of_every_command_and_goes_to_stderr() {
 }
 
 #[test]
-fn what_cannot_be_is_wrong_usage_with_a_hint_and_no_silence() {
+fn invalid_log_variables_exit_with_2_and_a_hint() {
     let folder = Folder::new(&[]);
     for (name, value, hint) in [
         ("FNLOCAL_LOG", "gatewey=debug", "did you mean `gateway`?"),

@@ -24,7 +24,7 @@ async fn group(dev: &Dev, function: &str, count: u64) -> Value {
 }
 
 #[tokio::test]
-async fn every_way_to_go_wrong_is_a_group_with_its_place_and_its_request() {
+async fn every_kind_of_failure_is_an_error_group_with_its_location_and_request() {
     let folder = Folder::example("faulty");
     let mut dev = Dev::start(&folder);
     let client = reqwest::Client::new();

@@ -187,17 +187,17 @@ async fn debugged(runtime: &str) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_breakpoint_in_a_container_outlives_a_reload_and_stops_the_clock() {
+async fn a_breakpoint_in_a_container_survives_a_reload_and_suspends_the_timeout() {
     debugged("docker").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_process_is_debugged_on_the_same_port_across_reloads() {
+async fn a_process_keeps_its_debugger_port_across_reloads() {
     debugged("process").await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn without_a_debugger_the_timeout_holds_and_strangers_cannot_attach() {
+async fn without_a_debugger_the_timeout_applies_and_an_unknown_url_cannot_attach() {
     let source = "exports.add = { func: () => new Promise(() => {}), config: { timeout: 200 } };";
     let folder = Folder::new(&[("index.js", source)]);
     let dev = Dev::start_with(&folder, &["--runtime", "process", "--inspect", "add=0"]);

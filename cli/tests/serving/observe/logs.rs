@@ -23,7 +23,7 @@ fn numbers(lines: &[serde_json::Value]) -> BTreeSet<u32> {
 }
 
 #[tokio::test]
-async fn ten_thousand_lines_a_second_are_all_kept_and_slow_no_request() {
+async fn ten_thousand_log_lines_a_second_are_all_stored_without_slowing_requests() {
     const CALLS: u32 = 40;
     const LINES: u32 = 500;
     let folder = Folder::new(&[("index.js", PRINTS)]);
@@ -77,7 +77,7 @@ async fn median_call(dev: &Dev) -> Duration {
 }
 
 #[tokio::test]
-async fn lines_beyond_what_can_be_kept_are_counted_and_said() {
+async fn dropped_log_lines_are_counted_and_reported() {
     const LINES: usize = 100_000;
     let folder = Folder::new(&[("index.js", PRINTS)]);
     let mut dev = Dev::start_with(&folder, &["--runtime", "process", "--quiet"]);
@@ -105,7 +105,7 @@ async fn lines_beyond_what_can_be_kept_are_counted_and_said() {
 }
 
 #[tokio::test]
-async fn an_invocation_tells_what_it_took_and_its_lines_are_found_by_its_id() {
+async fn an_invocation_record_has_its_usage_and_its_log_lines_are_found_by_request_id() {
     let folder = Folder::new(&[(
         "index.js",
         "exports.work = (req, res) => {
@@ -167,7 +167,7 @@ async fn an_invocation_tells_what_it_took_and_its_lines_are_found_by_its_id() {
 }
 
 #[tokio::test]
-async fn the_log_is_read_when_nothing_runs_and_followed_into_the_next_run() {
+async fn the_log_is_readable_without_a_run_and_can_be_followed_into_the_next_run() {
     let folder = Folder::new(&[("index.js", PRINTS)]);
     let path = folder.path().to_str().unwrap();
     let (code, _, stderr) = fnlocal(&["logs", "--folder", path]);

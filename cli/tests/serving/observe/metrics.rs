@@ -124,7 +124,7 @@ async fn metrics_view_and_log_count_the_same_requests() {
 }
 
 #[tokio::test]
-async fn every_metric_the_grafana_dashboard_names_is_there() {
+async fn every_metric_of_the_grafana_dashboard_exists() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../emulator/grafana.json");
     let dashboard: Value = serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap();
     let panels = dashboard["panels"].as_array().unwrap().iter();

@@ -52,7 +52,7 @@ async fn call(dev: &Dev, traceparent: Option<&str>) -> String {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_clients_trace_goes_on_in_the_function_and_in_the_collector() {
+async fn a_clients_trace_continues_in_the_function_and_is_sent_to_the_collector() {
     let (endpoint, received) = collector().await;
     let folder = Folder::new(&[("index.js", SHOWS)]);
     let mut command = crate::support::command(folder.path(), &["--runtime", "process"]);
@@ -102,7 +102,7 @@ async fn a_clients_trace_goes_on_in_the_function_and_in_the_collector() {
 }
 
 #[tokio::test]
-async fn without_a_collector_a_clients_trace_passes_as_it_is() {
+async fn without_a_collector_a_clients_trace_header_passes_unchanged() {
     let folder = Folder::new(&[("index.js", SHOWS)]);
     let dev = Dev::start_with(&folder, &["--runtime", "process"]);
     assert_eq!(call(&dev, Some(SENT)).await, SENT);
@@ -118,7 +118,7 @@ async fn without_a_collector_a_clients_trace_passes_as_it_is() {
 }
 
 #[tokio::test]
-async fn a_collector_that_is_away_costs_a_warning_and_nothing_else() {
+async fn an_unreachable_collector_only_causes_a_warning() {
     let folder = Folder::new(&[("index.js", SHOWS)]);
     let mut command = crate::support::command(folder.path(), &["--runtime", "process"]);
     command.env("OTEL_EXPORTER_OTLP_ENDPOINT", "http://127.0.0.1:9");

@@ -34,7 +34,7 @@ fn until_stopped(world: &mut World) -> Vec<Effect> {
 }
 
 #[test]
-fn an_assign_that_is_never_answered_is_given_up_and_the_next_request_is_served() {
+fn an_unanswered_assign_is_abandoned_and_the_next_request_is_served() {
     let mut world = World::bare(node_limits(), &[spec(F, &one_instance())]);
     let silent = started(&world.ask(1, F))[0];
     world.boot(silent);
@@ -49,7 +49,7 @@ fn an_assign_that_is_never_answered_is_given_up_and_the_next_request_is_served()
 }
 
 #[test]
-fn a_waiter_gets_another_instance_when_the_assign_it_waits_for_is_given_up() {
+fn a_waiting_request_gets_another_instance_after_an_unanswered_assign() {
     let limits = FunctionLimits {
         queue_timeout: LONG,
         ..one_instance()
@@ -64,7 +64,7 @@ fn a_waiter_gets_another_instance_when_the_assign_it_waits_for_is_given_up() {
 }
 
 #[test]
-fn waiters_are_refused_when_no_assign_is_ever_answered() {
+fn waiting_requests_are_refused_if_no_assign_is_ever_answered() {
     let limits = FunctionLimits {
         queue_timeout: Duration::from_secs(3600),
         ..one_instance()
@@ -86,7 +86,7 @@ fn waiters_are_refused_when_no_assign_is_ever_answered() {
 }
 
 #[test]
-fn a_start_that_is_never_answered_is_stopped_and_counts_as_failed() {
+fn an_unanswered_start_is_stopped_and_counts_as_failed() {
     let mut world = World::bare(node_limits(), &[spec(F, &one_instance())]);
     let silent = started(&world.ask(1, F))[0];
     let effects = until_stopped(&mut world);
@@ -98,7 +98,7 @@ fn a_start_that_is_never_answered_is_stopped_and_counts_as_failed() {
 }
 
 #[test]
-fn an_import_of_new_code_that_is_never_answered_is_tried_by_another_instance() {
+fn an_unanswered_import_of_new_code_is_retried_on_another_instance() {
     let mut world = World::new(node_limits());
     let effects = world.tell(Event::CodeChanged {
         rebuilt: false,
@@ -116,7 +116,7 @@ fn an_import_of_new_code_that_is_never_answered_is_tried_by_another_instance() {
 }
 
 #[test]
-fn a_pause_and_a_resume_that_are_never_answered_end_the_instance() {
+fn an_unanswered_pause_or_resume_stops_the_instance() {
     let (mut world, silent) = World::warm(node_limits(), &one_instance());
     let effects = until_stopped(&mut world);
     assert_eq!(stops(&effects), [(silent, StopReason::Unanswered)]);
@@ -133,7 +133,7 @@ fn a_pause_and_a_resume_that_are_never_answered_end_the_instance() {
 }
 
 #[test]
-fn a_stop_that_is_never_answered_gives_its_memory_back_and_lets_the_node_end() {
+fn an_unanswered_stop_is_abandoned_and_does_not_block_the_drain() {
     let (mut world, silent) = World::warm(node_limits(), &one_instance());
     assert_eq!(
         stops(&world.tell(Event::Drain)),
@@ -146,7 +146,7 @@ fn a_stop_that_is_never_answered_gives_its_memory_back_and_lets_the_node_end() {
 }
 
 #[test]
-fn an_answer_in_time_takes_its_deadline_away() {
+fn an_answer_in_time_cancels_its_deadline() {
     let limits = NodeLimits {
         spares: 0,
         ..node_limits()
@@ -164,7 +164,7 @@ proptest! {
 
     /// Any part of the answers may never come: every request still ends, and so does the node.
     #[test]
-    fn everything_ends_although_answers_never_come(
+    fn every_request_and_the_node_end_even_if_answers_never_arrive(
         seed: u64, silent in 1_u64..100, steps in 1_usize..400
     ) {
         let mut random = Random::new(seed);

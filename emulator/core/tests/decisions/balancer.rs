@@ -61,14 +61,14 @@ impl Story {
 }
 
 #[test]
-fn requests_go_round_the_healthy_targets() {
+fn requests_are_distributed_round_robin_over_healthy_targets() {
     let mut story = Story::new(BalancerSettings::default());
     story.with(0..3);
     assert_eq!(story.picks(7), [0, 1, 2, 0, 1, 2, 0]);
 }
 
 #[test]
-fn without_targets_the_answer_is_503() {
+fn the_balancer_answers_503_without_targets() {
     let mut story = Story::new(BalancerSettings::default());
     let failure = story.balancer.pick(story.now).expect_err("there is nobody");
     assert_eq!(failure, TargetFailure::NoTarget);
@@ -89,7 +89,7 @@ fn a_target_is_in_service_after_its_first_passed_check() {
 }
 
 #[test]
-fn two_failed_checks_put_a_target_out_and_five_passed_ones_bring_it_back() {
+fn two_failed_checks_take_a_target_out_of_service_and_five_passed_ones_restore_it() {
     let mut story = Story::new(BalancerSettings::default());
     story.with(0..2);
     story.pass(30, |node| node.0 == 1);
@@ -107,7 +107,7 @@ fn two_failed_checks_put_a_target_out_and_five_passed_ones_bring_it_back() {
 }
 
 #[test]
-fn when_nobody_is_healthy_everybody_is_tried() {
+fn if_no_target_is_healthy_all_targets_are_used() {
     let mut story = Story::new(BalancerSettings::default());
     story.with(0..2);
     story.pass(60, |_| false);
@@ -117,7 +117,7 @@ fn when_nobody_is_healthy_everybody_is_tried() {
 }
 
 #[test]
-fn a_deregistered_target_finishes_what_it_has_and_gets_nothing_more() {
+fn a_deregistered_target_finishes_its_requests_and_receives_no_new_ones() {
     let mut story = Story::new(BalancerSettings::default());
     story.with(0..2);
     story.picks(2);
@@ -130,7 +130,7 @@ fn a_deregistered_target_finishes_what_it_has_and_gets_nothing_more() {
 }
 
 #[test]
-fn a_deregistered_target_without_requests_is_let_go_at_once() {
+fn a_deregistered_target_without_requests_is_released_immediately() {
     let mut story = Story::new(BalancerSettings::default());
     story.with(0..2);
     let effects = story.tell(BalancerEvent::Deregistered(NodeId(0)));
@@ -138,7 +138,7 @@ fn a_deregistered_target_without_requests_is_let_go_at_once() {
 }
 
 #[test]
-fn a_target_that_does_not_finish_is_let_go_after_the_deregistration_delay() {
+fn a_busy_target_is_released_after_the_deregistration_delay() {
     let mut story = Story::new(BalancerSettings::default());
     story.with(0..2);
     story.picks(2);
@@ -170,7 +170,7 @@ fn a_new_target_begins_with_a_small_share_that_grows() {
 }
 
 #[test]
-fn the_first_targets_of_a_group_do_not_start_slowly() {
+fn the_first_targets_of_a_group_skip_slow_start() {
     let settings = BalancerSettings {
         slow_start: Duration::from_secs(100),
         ..BalancerSettings::default()
@@ -181,7 +181,7 @@ fn the_first_targets_of_a_group_do_not_start_slowly() {
 }
 
 #[test]
-fn a_machine_that_is_gone_gets_nothing_more() {
+fn a_machine_that_is_gone_receives_no_requests() {
     let mut story = Story::new(BalancerSettings::default());
     story.with(0..3);
     story.tell(BalancerEvent::Gone(NodeId(1)));
@@ -189,7 +189,7 @@ fn a_machine_that_is_gone_gets_nothing_more() {
 }
 
 #[test]
-fn its_own_answers_are_an_albs() {
+fn the_balancers_own_answers_match_those_of_an_alb() {
     assert_eq!(TargetFailure::Broken.status(), 502);
     assert_eq!(TargetFailure::NoConnection.status(), 504);
     assert_eq!(TargetFailure::Silent.status(), 504);
@@ -199,7 +199,7 @@ fn its_own_answers_are_an_albs() {
 }
 
 #[test]
-fn targets_that_come_and_go_leave_nothing_behind() {
+fn removed_targets_leave_no_deadlines_behind() {
     let mut story = Story::new(BalancerSettings::default());
     for round in 0..50 {
         story.with(round..round + 3);

@@ -28,7 +28,7 @@ fn boot_all(world: &mut World) {
 }
 
 #[test]
-fn a_chilled_functions_next_request_is_a_cold_start() {
+fn after_force_cold_the_next_request_is_a_cold_start() {
     let (mut world, instance) = World::warm(with_spare(), &limits());
     boot_all(&mut world);
     let effects = world.tell(Event::ForceCold { function: F });
@@ -49,7 +49,7 @@ fn a_chilled_functions_next_request_is_a_cold_start() {
 }
 
 #[test]
-fn busy_instances_and_other_functions_are_left_alone() {
+fn force_cold_leaves_busy_instances_and_other_functions_alone() {
     let mut world = World::bare(node_limits(), &[spec(F, &limits()), spec(G, &limits())]);
     let busy = started(&world.ask(1, F))[0];
     world.ready(busy);
@@ -65,7 +65,7 @@ fn busy_instances_and_other_functions_are_left_alone() {
 }
 
 #[test]
-fn a_spare_that_is_being_started_is_stopped_once_booted() {
+fn force_cold_stops_a_starting_spare_once_it_has_booted() {
     let (mut world, instance) = World::warm(with_spare(), &limits());
     let spare = world
         .machines
@@ -78,7 +78,7 @@ fn a_spare_that_is_being_started_is_stopped_once_booted() {
 }
 
 #[test]
-fn what_was_chilled_comes_back_after_a_while() {
+fn provisioned_instances_and_spares_return_ten_seconds_after_force_cold() {
     let kept = FunctionLimits {
         min_instances: 1,
         ..limits()
@@ -94,7 +94,7 @@ fn what_was_chilled_comes_back_after_a_while() {
 }
 
 #[test]
-fn chilling_what_is_not_there_changes_nothing() {
+fn force_cold_of_an_unknown_function_changes_nothing() {
     let (mut world, _) = World::warm(node_limits(), &limits());
     let function = FunctionId(99);
     assert_eq!(world.tell(Event::ForceCold { function }), []);

@@ -37,7 +37,7 @@ fn in_use() -> (World, InstanceId, InstanceId) {
 }
 
 #[test]
-fn a_node_smaller_than_a_usual_spare_still_imports_code() {
+fn a_node_smaller_than_a_default_spare_still_imports_code() {
     let node = NodeLimits {
         memory_mib: 320,
         ..node_limits()
@@ -47,7 +47,7 @@ fn a_node_smaller_than_a_usual_spare_still_imports_code() {
 }
 
 #[test]
-fn new_code_is_imported_by_an_instance_started_for_it() {
+fn new_code_is_imported_by_a_newly_started_instance() {
     let mut world = World::new(node_limits());
     let effects = changed(&mut world, X);
     let instance = started(&effects)[0];
@@ -68,7 +68,7 @@ fn new_code_is_imported_by_an_instance_started_for_it() {
 }
 
 #[test]
-fn a_save_is_imported_by_the_spare_and_takes_over_when_ready() {
+fn a_spare_imports_saved_code_which_takes_over_once_ready() {
     let (mut world, old, spare) = in_use();
     let effects = changed(&mut world, Y);
     assert_eq!(
@@ -133,7 +133,7 @@ fn waiting_requests_go_to_the_new_code() {
 }
 
 #[test]
-fn a_function_not_used_lately_switches_at_once() {
+fn a_function_not_used_recently_switches_immediately() {
     let (mut world, old, spare) = in_use();
     world.ms(9_000);
     world.ms(21_001);
@@ -158,7 +158,7 @@ fn a_function_not_used_lately_switches_at_once() {
 }
 
 #[test]
-fn the_function_used_last_gets_the_instance_that_imported_the_code() {
+fn the_most_recently_used_function_gets_the_instance_that_imported_the_code() {
     let mut world = World::bare(node_limits(), &[spec(F, &limits()), spec(G, &limits())]);
     for (request, function) in [(1, F), (2, G)] {
         let instance = started(&world.ask(request, function))[0];
@@ -235,14 +235,14 @@ fn newer_code_overtakes_a_preparation_under_way() {
 }
 
 #[test]
-fn the_same_save_told_twice_is_imported_once() {
+fn a_save_reported_twice_is_imported_once() {
     let (mut world, ..) = in_use();
     changed(&mut world, Y);
     assert_eq!(changed(&mut world, Y), []);
 }
 
 #[test]
-fn broken_code_refuses_what_waits_and_what_comes_and_retires_the_old_instances() {
+fn broken_code_refuses_waiting_and_new_requests_and_stops_old_instances() {
     let one = FunctionLimits {
         max_instances: 1,
         ..limits()
@@ -265,7 +265,7 @@ fn broken_code_refuses_what_waits_and_what_comes_and_retires_the_old_instances()
 }
 
 #[test]
-fn mended_code_is_served_again() {
+fn fixed_code_is_served_again() {
     let (mut world, _, spare) = in_use();
     changed(&mut world, Y);
     let effects = world.primed(spare, Y, &[broken(F)]);
@@ -297,7 +297,7 @@ fn mended_code_is_served_again() {
 }
 
 #[test]
-fn when_the_prepared_instance_cannot_import_the_new_code_its_error_is_served() {
+fn if_the_prepared_instance_fails_to_import_requests_are_refused_as_broken_code() {
     let (mut world, old, spare) = in_use();
     changed(&mut world, Y);
     world.primed(spare, Y, &[spec(F, &limits())]);
@@ -314,7 +314,7 @@ fn when_the_prepared_instance_cannot_import_the_new_code_its_error_is_served() {
 }
 
 #[test]
-fn an_import_that_hangs_does_not_hold_up_the_switch_for_ever() {
+fn a_hanging_import_delays_the_switch_by_at_most_five_seconds() {
     let (mut world, old, spare) = in_use();
     changed(&mut world, Y);
     world.primed(spare, Y, &[spec(F, &limits())]);
@@ -333,7 +333,7 @@ fn an_import_that_hangs_does_not_hold_up_the_switch_for_ever() {
 }
 
 #[test]
-fn a_spare_under_way_does_an_import_rather_than_another_start() {
+fn a_starting_spare_is_used_for_an_import_instead_of_a_new_start() {
     let node = NodeLimits {
         spares: 1,
         ..node_limits()
@@ -357,7 +357,7 @@ fn a_spare_under_way_does_an_import_rather_than_another_start() {
 }
 
 #[test]
-fn a_death_while_importing_keeps_the_old_code() {
+fn an_instance_that_dies_importing_new_code_leaves_the_old_code_serving() {
     let (mut world, old, spare) = in_use();
     changed(&mut world, Y);
     world.tell(Event::InstanceDied { instance: spare });
@@ -367,7 +367,7 @@ fn a_death_while_importing_keeps_the_old_code() {
 }
 
 #[test]
-fn an_import_whose_start_failed_is_tried_again() {
+fn an_import_whose_start_fails_is_retried_with_backoff() {
     let mut world = World::new(node_limits());
     let mut instance = started(&changed(&mut world, X))[0];
     for pause in [100, 200, 400, 800, 1600, 3200, 5000, 5000] {
@@ -379,7 +379,7 @@ fn an_import_whose_start_failed_is_tried_again() {
 }
 
 #[test]
-fn an_import_is_not_starved_by_requests() {
+fn waiting_requests_do_not_starve_an_import() {
     let node = NodeLimits {
         parallel_starts: 1,
         ..node_limits()
@@ -400,7 +400,7 @@ fn an_import_is_not_starved_by_requests() {
 }
 
 #[test]
-fn a_removed_function_refuses_what_waits_and_finishes_what_runs() {
+fn a_removed_function_refuses_waiting_requests_and_finishes_running_ones() {
     let one = FunctionLimits {
         max_instances: 1,
         ..limits()
@@ -421,7 +421,7 @@ fn a_removed_function_refuses_what_waits_and_finishes_what_runs() {
 }
 
 #[test]
-fn a_removed_package_takes_everything_with_it() {
+fn a_removed_package_stops_all_its_instances() {
     let (mut world, instance, spare) = in_use();
     let effects = world.tell(Event::PackageRemoved { package: P });
     let mut gone = stops(&effects);
@@ -446,7 +446,7 @@ fn a_removed_package_takes_everything_with_it() {
 }
 
 #[test]
-fn a_start_for_a_removed_package_is_stopped_once_booted() {
+fn an_instance_starting_for_a_removed_package_is_stopped_once_booted() {
     let mut world = World::new(node_limits());
     let instance = started(&changed(&mut world, X))[0];
     assert_eq!(world.tell(Event::PackageRemoved { package: P }), []);
@@ -457,7 +457,7 @@ fn a_start_for_a_removed_package_is_stopped_once_booted() {
 }
 
 #[test]
-fn stale_spares_are_replaced() {
+fn spares_with_old_code_are_stopped_at_the_switch() {
     let mut world = World::with(node_limits(), &[spec(F, &limits())]);
     let stale = *world.machines.keys().next().expect("the primed one");
     let next = started(&changed(&mut world, Y))[0];
@@ -468,7 +468,7 @@ fn stale_spares_are_replaced() {
 }
 
 #[test]
-fn changed_limits_of_the_same_code_apply() {
+fn changed_limits_apply_without_a_code_change() {
     let (mut world, _, spare) = in_use();
     changed(&mut world, X);
     let one = FunctionLimits {
@@ -518,7 +518,7 @@ fn a_shortened_queue_refuses_the_newest() {
 }
 
 #[test]
-fn a_rebuilt_package_does_not_use_what_was_booted_before() {
+fn a_rebuilt_package_stops_spares_booted_from_the_old_image() {
     let (mut world, old, spare) = in_use();
     let effects = world.tell(Event::CodeChanged {
         package: P,

@@ -15,7 +15,7 @@ fn expect(world: &mut World, instances: u32) -> Vec<Effect> {
 }
 
 #[test]
-fn what_is_expected_is_started_before_any_request() {
+fn prewarmed_instances_start_before_any_request() {
     let mut world = World::bare(node_limits(), &[spec(F, &limits())]);
     let first = started(&expect(&mut world, 2))[0];
     world.boot(first);
@@ -30,7 +30,7 @@ fn what_is_expected_is_started_before_any_request() {
 }
 
 #[test]
-fn what_is_expected_no_more_is_paused_and_stopped_as_usual() {
+fn instances_no_longer_prewarmed_are_paused_and_stopped_as_usual() {
     let mut world = World::bare(node_limits(), &[spec(F, &limits())]);
     let only = started(&expect(&mut world, 1))[0];
     world.ready(only);
@@ -45,7 +45,7 @@ fn what_is_expected_no_more_is_paused_and_stopped_as_usual() {
 }
 
 #[test]
-fn never_more_is_expected_than_may_be() {
+fn prewarming_never_exceeds_max_instances() {
     let few = FunctionLimits {
         max_instances: 1,
         ..limits()

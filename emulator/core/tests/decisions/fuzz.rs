@@ -38,7 +38,7 @@ const SEEN: [&str; 31] = [
 ];
 
 #[test]
-fn a_million_random_events_break_no_invariant_and_everything_ends() {
+fn a_million_random_events_break_no_invariant_and_every_request_ends() {
     let mut counts = std::collections::BTreeMap::<String, u64>::new();
     for seed in 0..200 {
         let mut random = Random::new(seed);

@@ -31,7 +31,7 @@ fn an_idle_instance_is_paused_and_then_stopped() {
 }
 
 #[test]
-fn a_request_puts_off_the_pause() {
+fn a_request_postpones_the_pause() {
     let (mut world, instance) = World::warm(node_limits(), &limits());
     world.ms(9_000);
     world.ask(1, F);
@@ -42,7 +42,7 @@ fn a_request_puts_off_the_pause() {
 }
 
 #[test]
-fn a_paused_instance_is_resumed_for_a_request_which_is_warm() {
+fn a_paused_instance_is_resumed_for_a_request_as_a_warm_start() {
     let (mut world, instance) = World::warm(node_limits(), &limits());
     world.ms(10_000);
     world.tell(Event::Paused { instance });
@@ -53,7 +53,7 @@ fn a_paused_instance_is_resumed_for_a_request_which_is_warm() {
 }
 
 #[test]
-fn an_instance_wanted_while_it_pauses_is_resumed_once_it_has() {
+fn an_instance_needed_while_it_is_pausing_is_resumed_once_paused() {
     let (mut world, instance) = World::warm(node_limits(), &limits());
     world.ms(10_000);
     assert_eq!(world.ask(1, F), [], "not before it has paused");
@@ -68,7 +68,7 @@ fn an_instance_wanted_while_it_pauses_is_resumed_once_it_has() {
 }
 
 #[test]
-fn a_resumed_instance_whose_request_left_is_paused_again() {
+fn a_resumed_instance_whose_client_disconnected_is_paused_again() {
     let (mut world, instance) = World::warm(node_limits(), &limits());
     world.ms(10_000);
     world.tell(Event::Paused { instance });
@@ -81,7 +81,7 @@ fn a_resumed_instance_whose_request_left_is_paused_again() {
 }
 
 #[test]
-fn an_answer_to_a_pause_that_comes_after_the_stop_is_ignored() {
+fn a_pause_confirmed_after_the_stop_is_ignored() {
     let (mut world, instance) = World::warm(node_limits(), &limits());
     world.ms(10_000);
     world.tell(Event::Drain);
@@ -90,7 +90,7 @@ fn an_answer_to_a_pause_that_comes_after_the_stop_is_ignored() {
 }
 
 #[test]
-fn kept_instances_are_neither_paused_nor_stopped() {
+fn provisioned_instances_are_neither_paused_nor_stopped() {
     let kept = FunctionLimits {
         min_instances: 1,
         ..limits()
@@ -115,7 +115,7 @@ fn kept_instances_are_neither_paused_nor_stopped() {
 }
 
 #[test]
-fn when_the_last_unpaused_kept_instance_dies_a_paused_one_is_resumed() {
+fn if_the_last_running_provisioned_instance_dies_a_paused_one_is_resumed() {
     let kept = FunctionLimits {
         min_instances: 1,
         ..limits()
@@ -135,7 +135,7 @@ fn when_the_last_unpaused_kept_instance_dies_a_paused_one_is_resumed() {
 }
 
 #[test]
-fn a_spare_is_paused_too_and_resumed_when_it_is_taken() {
+fn an_idle_spare_is_paused_and_resumed_when_used() {
     let node = NodeLimits {
         spares: 1,
         ..node_limits()
@@ -164,7 +164,7 @@ fn a_spare_is_paused_too_and_resumed_when_it_is_taken() {
 }
 
 #[test]
-fn draining_finishes_what_runs_and_waits_refuses_the_rest_and_stops_everything() {
+fn draining_finishes_running_and_waiting_requests_refuses_new_ones_and_stops_all() {
     let one = FunctionLimits {
         max_instances: 1,
         ..limits()
@@ -215,7 +215,7 @@ fn an_empty_node_drains_at_once() {
 }
 
 #[test]
-fn a_start_under_way_is_stopped_once_booted() {
+fn draining_stops_a_starting_instance_once_booted() {
     let mut world = World::new(node_limits());
     let instance = started(&world.tell(Event::CodeChanged {
         rebuilt: false,

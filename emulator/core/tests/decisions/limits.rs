@@ -21,7 +21,7 @@ fn outcomes(world: &mut World, ids: std::ops::Range<u64>) -> Vec<Effect> {
 }
 
 #[test]
-fn a_burst_above_the_rate_comes_through_at_once_and_the_rest_is_refused() {
+fn a_burst_above_the_rate_is_served_immediately_and_the_rest_is_refused() {
     let limits = FunctionLimits {
         rps: Some(2),
         burst: Some(5),
@@ -37,7 +37,7 @@ fn a_burst_above_the_rate_comes_through_at_once_and_the_rest_is_refused() {
 }
 
 #[test]
-fn requests_over_the_rate_wait_for_their_turn_if_so_configured() {
+fn requests_over_the_rate_are_queued_if_configured() {
     let (mut world, instance) = World::warm(node_limits(), &shaped());
     world.ms(1_000);
     assert_eq!(
@@ -54,7 +54,7 @@ fn requests_over_the_rate_wait_for_their_turn_if_so_configured() {
 }
 
 #[test]
-fn no_more_wait_for_their_turn_than_the_queue_holds_nor_longer_than_its_deadline() {
+fn rate_limited_requests_are_queued_up_to_the_queue_size_and_deadline() {
     let few = FunctionLimits {
         queue: 2,
         ..shaped()
@@ -76,7 +76,7 @@ fn no_more_wait_for_their_turn_than_the_queue_holds_nor_longer_than_its_deadline
 }
 
 #[test]
-fn who_leaves_before_its_turn_is_gone_without_a_word() {
+fn a_queued_rate_limited_request_whose_client_disconnects_is_dropped() {
     let (mut world, _) = World::warm(node_limits(), &shaped());
     world.ms(1_000);
     world.ask(1, F);
@@ -88,7 +88,7 @@ fn who_leaves_before_its_turn_is_gone_without_a_word() {
 }
 
 #[test]
-fn a_function_removed_while_requests_wait_for_their_turn_answers_them() {
+fn removing_a_function_refuses_its_queued_rate_limited_requests() {
     let (mut world, _) = World::warm(node_limits(), &shaped());
     world.ms(1_000);
     world.ask(1, F);
@@ -98,7 +98,7 @@ fn a_function_removed_while_requests_wait_for_their_turn_answers_them() {
 }
 
 #[test]
-fn the_projects_rate_may_queue_too() {
+fn requests_over_the_nodes_rate_are_queued_if_configured() {
     let node = NodeLimits {
         rps: Some(10),
         burst: Some(1),
@@ -114,7 +114,7 @@ fn the_projects_rate_may_queue_too() {
 }
 
 #[test]
-fn starts_beyond_the_start_rate_wait_for_their_turn() {
+fn starts_beyond_the_start_rate_are_delayed() {
     let limits = FunctionLimits {
         start_rate: Some(2),
         ..FunctionLimits::default()
@@ -132,7 +132,7 @@ fn starts_beyond_the_start_rate_wait_for_their_turn() {
 }
 
 #[test]
-fn throttled_requests_get_an_instance_or_a_refusal_but_never_wait_for_a_busy_one() {
+fn a_throttled_request_gets_a_new_instance_or_a_refusal_and_never_queues() {
     let limits = Profile::Lambda.impose(FunctionLimits {
         max_instances: 3,
         ..FunctionLimits::default()
@@ -148,7 +148,7 @@ fn throttled_requests_get_an_instance_or_a_refusal_but_never_wait_for_a_busy_one
 }
 
 #[test]
-fn what_an_account_may_run_is_shared_by_its_functions() {
+fn the_instance_limit_of_an_account_is_shared_by_its_functions() {
     let limits = Profile::Lambda.function();
     let account = NodeLimits {
         max_instances: 2,
@@ -167,7 +167,7 @@ fn what_an_account_may_run_is_shared_by_its_functions() {
 }
 
 #[test]
-fn on_cloud_run_a_request_waits_ten_seconds_or_three_and_a_half_starts_then_gets_429() {
+fn the_cloud_run_profile_queues_for_ten_seconds_or_3_5_starts_and_then_answers_429() {
     let limits = FunctionLimits {
         concurrency: 1,
         max_instances: 1,
@@ -200,7 +200,7 @@ fn on_cloud_run_a_request_waits_ten_seconds_or_three_and_a_half_starts_then_gets
 }
 
 #[test]
-fn profiles_hold_the_documented_figures() {
+fn profiles_have_the_documented_limits() {
     let lambda = Profile::Lambda;
     assert_eq!(lambda.function().max_instances, 1000);
     assert_eq!(lambda.function().start_rate, Some(1000));

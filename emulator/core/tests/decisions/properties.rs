@@ -8,7 +8,7 @@ proptest! {
         failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn invariants_hold_and_everything_ends(seed: u64, failing in 0_u64..60, steps in 1_usize..600) {
+    fn random_events_break_no_invariant_and_every_request_ends(seed: u64, failing in 0_u64..60, steps in 1_usize..600) {
         let mut random = Random::new(seed);
         random.failing = failing;
         for _ in 0..steps {
@@ -19,7 +19,7 @@ proptest! {
 
     /// Nothing polls: left alone, a node falls silent.
     #[test]
-    fn left_alone_a_node_falls_silent(seed: u64, steps in 1_usize..400) {
+    fn an_idle_node_stops_setting_deadlines(seed: u64, steps in 1_usize..400) {
         let mut random = Random::new(seed);
         random.failing = 0;
         for _ in 0..steps {

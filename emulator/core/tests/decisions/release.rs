@@ -50,7 +50,7 @@ fn words(old: &Release, new: &Release) -> Vec<String> {
 }
 
 #[test]
-fn a_release_survives_being_written_and_read() {
+fn a_release_survives_a_round_trip_through_json() {
     let release = release(&["bid", "read"]).validate().unwrap();
     let text = serde_json::to_string(&release).unwrap();
     let read: Release = serde_json::from_str(&text).unwrap();
@@ -60,7 +60,7 @@ fn a_release_survives_being_written_and_read() {
 }
 
 #[test]
-fn what_makes_no_sense_is_refused() {
+fn an_invalid_release_is_refused_with_the_reason() {
     let refused = |change: fn(&mut Release)| {
         let mut release = release(&["bid"]);
         change(&mut release);
@@ -97,7 +97,7 @@ fn what_makes_no_sense_is_refused() {
 }
 
 #[test]
-fn a_difference_says_what_callers_will_notice() {
+fn a_release_diff_lists_what_callers_will_notice() {
     let old = release(&["bid", "read"]);
     assert!(words(&old, &old).is_empty());
     assert_eq!(

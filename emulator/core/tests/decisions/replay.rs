@@ -5,7 +5,7 @@ use fnlocal_core::time::Instant;
 use fnlocal_core::{Effect, Event, Node, NodeLimits};
 
 #[test]
-fn recorded_events_give_the_same_effects_again() {
+fn replaying_recorded_events_gives_the_same_effects() {
     for seed in 1000..1010 {
         let mut random = Random::new(seed);
         let limits = random.world.node.view(Instant::START).limits;

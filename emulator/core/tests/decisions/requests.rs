@@ -28,7 +28,7 @@ fn a_request_for_an_unknown_function_is_refused() {
 }
 
 #[test]
-fn a_request_finds_an_idle_instance_warm() {
+fn a_request_to_an_idle_instance_is_a_warm_start() {
     let (mut world, instance) = World::warm(node_limits(), &limits());
     assert_eq!(
         dispatched(&world.ask(1, F)),
@@ -38,7 +38,7 @@ fn a_request_finds_an_idle_instance_warm() {
 }
 
 #[test]
-fn of_idle_instances_the_most_recently_used_is_taken() {
+fn the_most_recently_used_idle_instance_is_used() {
     let (mut world, first) = World::warm(node_limits(), &limits());
     world.ask(1, F);
     world.ask(2, F);
@@ -51,7 +51,7 @@ fn of_idle_instances_the_most_recently_used_is_taken() {
 }
 
 #[test]
-fn without_instances_one_is_started_and_the_request_is_cold() {
+fn without_instances_a_request_starts_one_as_a_cold_start() {
     let mut world = World::bare(node_limits(), &[spec(F, &limits())]);
     let effects = world.ask(1, F);
     let instance = started(&effects)[0];
@@ -71,7 +71,7 @@ fn without_instances_one_is_started_and_the_request_is_cold() {
 }
 
 #[test]
-fn a_spare_is_given_the_function_and_the_request_says_so() {
+fn a_request_is_assigned_a_spare_as_a_spare_start() {
     let mut world = World::with(node_limits(), &[spec(F, &limits())]);
     world.ms(10);
     let effects = world.ask(1, F);
@@ -103,7 +103,7 @@ fn parallel_requests_to_a_new_function_get_an_instance_each() {
 }
 
 #[test]
-fn when_busy_instances_are_quick_a_request_waits_for_one() {
+fn a_request_waits_for_a_busy_instance_if_its_requests_are_short() {
     let (mut world, instance) = World::warm(node_limits(), &limits());
     world.ask(1, F);
     world.ms(1);
@@ -120,7 +120,7 @@ fn when_busy_instances_are_quick_a_request_waits_for_one() {
 }
 
 #[test]
-fn when_busy_instances_are_slow_another_is_started() {
+fn a_request_starts_another_instance_if_busy_ones_are_slow() {
     let (mut world, instance) = World::warm(node_limits(), &limits());
     for request in 1..30 {
         world.ask(request, F);
@@ -133,7 +133,7 @@ fn when_busy_instances_are_slow_another_is_started() {
 }
 
 #[test]
-fn a_long_queue_of_quick_requests_is_worth_a_start() {
+fn a_long_queue_of_short_requests_starts_another_instance() {
     let (mut world, _) = World::warm(node_limits(), &limits());
     world.ask(1, F);
     let waiting = (2..100).find(|&request| !started(&world.ask(request, F)).is_empty());
@@ -145,7 +145,7 @@ fn a_long_queue_of_quick_requests_is_worth_a_start() {
 }
 
 #[test]
-fn a_request_that_waits_longer_than_expected_gets_an_instance_after_all() {
+fn a_request_that_waits_longer_than_estimated_starts_an_instance() {
     let (mut world, _) = World::warm(node_limits(), &limits());
     world.ask(1, F);
     assert_eq!(world.ask(2, F), []);
@@ -155,7 +155,7 @@ fn a_request_that_waits_longer_than_expected_gets_an_instance_after_all() {
 }
 
 #[test]
-fn the_oldest_waiter_goes_first() {
+fn the_oldest_waiting_request_is_served_first() {
     let (mut world, instance) = World::warm(node_limits(), &one_instance());
     for request in 1..=3 {
         world.ask(request, F);
@@ -171,7 +171,7 @@ fn the_oldest_waiter_goes_first() {
 }
 
 #[test]
-fn an_instance_takes_as_many_at_once_as_its_concurrency() {
+fn an_instance_serves_as_many_requests_at_once_as_its_concurrency() {
     let limits = FunctionLimits {
         concurrency: 2,
         max_instances: 1,
@@ -194,7 +194,7 @@ fn an_instance_takes_as_many_at_once_as_its_concurrency() {
 }
 
 #[test]
-fn beyond_the_rate_requests_are_told_when_to_come_back() {
+fn requests_over_the_rate_are_refused_with_a_retry_delay() {
     let limits = FunctionLimits {
         rps: Some(2),
         ..limits()
@@ -215,7 +215,7 @@ fn beyond_the_rate_requests_are_told_when_to_come_back() {
 }
 
 #[test]
-fn the_nodes_rate_holds_for_all_functions_together() {
+fn the_rate_of_a_node_is_shared_by_all_functions() {
     let node = NodeLimits {
         rps: Some(1),
         ..node_limits()
@@ -226,7 +226,7 @@ fn the_nodes_rate_holds_for_all_functions_together() {
 }
 
 #[test]
-fn a_full_queue_refuses_the_newest_and_says_when_to_come_back() {
+fn a_full_queue_refuses_the_newest_request_with_a_retry_delay() {
     let limits = FunctionLimits {
         queue: 1,
         ..one_instance()
@@ -246,7 +246,7 @@ fn a_full_queue_refuses_the_newest_and_says_when_to_come_back() {
 }
 
 #[test]
-fn without_a_queue_a_request_still_waits_for_the_instance_started_for_it() {
+fn a_queue_of_zero_still_lets_a_request_wait_for_the_instance_started_for_it() {
     let limits = FunctionLimits {
         queue: 0,
         ..one_instance()
@@ -271,7 +271,7 @@ fn waiting_ends_at_the_queues_deadline() {
 }
 
 #[test]
-fn a_function_that_does_not_answer_is_killed_and_the_next_request_gets_a_new_instance() {
+fn an_instance_that_exceeds_the_timeout_is_killed_and_the_next_request_starts_a_new_one() {
     let (mut world, instance) = World::warm(node_limits(), &limits());
     world.ask(1, F);
     let effects = world.ms(15_000);
@@ -295,7 +295,7 @@ fn a_function_that_does_not_answer_is_killed_and_the_next_request_gets_a_new_ins
 }
 
 #[test]
-fn the_timeout_ends_with_the_head_of_the_response() {
+fn the_timeout_ends_when_the_response_head_arrives() {
     let (mut world, instance) = World::warm(node_limits(), &limits());
     world.ask(1, F);
     world.ms(14_000);
@@ -308,7 +308,7 @@ fn the_timeout_ends_with_the_head_of_the_response() {
 }
 
 #[test]
-fn others_on_a_killed_instance_are_tried_again() {
+fn other_requests_on_a_killed_instance_are_retried() {
     let limits = FunctionLimits {
         concurrency: 2,
         ..limits()
@@ -330,7 +330,7 @@ fn others_on_a_killed_instance_are_tried_again() {
 }
 
 #[test]
-fn a_request_whose_instance_broke_is_tried_once_more_before_all_others() {
+fn a_request_whose_instance_fails_is_retried_once_ahead_of_the_queue() {
     let limits = FunctionLimits {
         max_instances: 1,
         ..limits()
@@ -361,7 +361,7 @@ fn a_request_whose_instance_broke_is_tried_once_more_before_all_others() {
 }
 
 #[test]
-fn a_retry_takes_an_idle_instance_at_once() {
+fn a_retry_uses_an_idle_instance_immediately() {
     let (mut world, _) = World::warm(node_limits(), &limits());
     world.ask(1, F);
     world.ask(2, F);
@@ -376,7 +376,7 @@ fn a_retry_takes_an_idle_instance_at_once() {
 }
 
 #[test]
-fn what_cannot_be_tried_again_is_refused() {
+fn a_request_that_cannot_be_retried_is_refused() {
     let (mut world, instance) = World::warm(node_limits(), &limits());
     world.ask(1, F);
     world.tell(Event::InstanceDied { instance });
@@ -388,7 +388,7 @@ fn what_cannot_be_tried_again_is_refused() {
 }
 
 #[test]
-fn a_waiting_request_whose_client_left_is_gone_without_a_word() {
+fn a_waiting_request_whose_client_disconnects_is_dropped() {
     let (mut world, _) = World::warm(node_limits(), &one_instance());
     world.ask(1, F);
     world.ask(2, F);
@@ -416,7 +416,7 @@ fn an_instance_stays_busy_after_the_client_left_until_it_is_released() {
 }
 
 #[test]
-fn an_instance_that_does_not_notice_that_its_client_left_is_killed() {
+fn an_instance_that_is_not_released_after_a_client_disconnects_is_killed() {
     let (mut world, instance) = World::warm(node_limits(), &one_instance());
     world.ask(1, F);
     world.tell(Event::ResponseStarted {
@@ -434,7 +434,7 @@ fn an_instance_that_does_not_notice_that_its_client_left_is_killed() {
 }
 
 #[test]
-fn the_same_request_twice_and_answers_to_nothing_change_nothing() {
+fn duplicate_requests_and_answers_for_unknown_instances_change_nothing() {
     let (mut world, _) = World::warm(node_limits(), &limits());
     assert_eq!(world.ask(1, F).len(), 1);
     assert_eq!(world.ask(1, F), []);
@@ -458,7 +458,7 @@ fn the_same_request_twice_and_answers_to_nothing_change_nothing() {
 }
 
 #[test]
-fn a_request_is_not_blamed_for_instances_that_were_ended_from_outside() {
+fn instances_ended_from_outside_do_not_use_up_the_retry_of_a_request() {
     let (mut world, _) = World::warm(node_limits(), &limits());
     world.ask(1, F);
     for _ in 0..3 {
@@ -483,7 +483,7 @@ fn a_request_is_not_blamed_for_instances_that_were_ended_from_outside() {
 }
 
 #[test]
-fn a_request_that_meets_only_ended_instances_is_given_up_in_the_end() {
+fn a_request_is_refused_after_ten_instances_ended_from_outside() {
     let (mut world, _) = World::warm(node_limits(), &limits());
     world.ask(1, F);
     let mut tries = 0;

@@ -39,7 +39,7 @@ fn a_function_starts_on_one_node_wherever_its_requests_enter() {
 }
 
 #[test]
-fn the_one_node_there_is_serves_everything() {
+fn a_single_node_serves_every_request() {
     let mut router = router(1, 2);
     for _ in 0..100 {
         let request = Entered::from_client(F);
@@ -55,7 +55,7 @@ fn without_members_a_request_is_served_where_it_entered() {
 }
 
 #[test]
-fn a_function_spreads_as_its_demand_passes_a_nodes_share_and_comes_back() {
+fn a_function_spreads_to_more_nodes_with_its_demand_and_contracts_again() {
     let mut router = router(10, 8);
     let order = router.order(F);
     let mut served = Vec::new();
@@ -88,7 +88,7 @@ fn an_idle_instance_is_used_before_another_is_started() {
 }
 
 #[test]
-fn who_has_an_idle_instance_and_belongs_to_the_function_keeps_the_request() {
+fn a_node_of_a_function_with_an_idle_instance_keeps_the_request() {
     let mut router = router(10, 8);
     let order = router.order(F);
     for _ in 0..5 {
@@ -103,7 +103,7 @@ fn who_has_an_idle_instance_and_belongs_to_the_function_keeps_the_request() {
 }
 
 #[test]
-fn a_stray_idle_instance_is_used_only_when_there_is_no_other() {
+fn an_idle_instance_outside_the_functions_nodes_is_used_only_if_there_is_no_other() {
     let mut router = router(10, 8);
     let order = router.order(F);
     assert_eq!(route(&mut router, F, order[9], true), order[9]);
@@ -112,7 +112,7 @@ fn a_stray_idle_instance_is_used_only_when_there_is_no_other() {
 }
 
 #[test]
-fn what_a_node_publishes_replaces_what_was_counted() {
+fn a_nodes_published_load_replaces_the_counted_load() {
     let mut router = router(4, 8);
     let order = router.order(F);
     for _ in 0..4 {
@@ -129,7 +129,7 @@ fn what_a_node_publishes_replaces_what_was_counted() {
 }
 
 #[test]
-fn a_node_that_left_is_given_nothing_and_answers_of_its_requests_change_nothing() {
+fn a_node_that_left_gets_no_requests_and_its_late_answers_are_ignored() {
     let mut router = router(3, 8);
     let order = router.order(F);
     assert_eq!(route(&mut router, F, order[1], false), order[0]);
@@ -140,7 +140,7 @@ fn a_node_that_left_is_given_nothing_and_answers_of_its_requests_change_nothing(
 }
 
 #[test]
-fn a_forwarded_request_crosses_the_wire_and_cannot_be_routed_again() {
+fn a_forwarded_request_can_be_serialized_and_cannot_be_routed_again() {
     let mut router = router(2, 8);
     let order = router.order(F);
     let Route::Remote(forward) = router.route(Entered::from_client(F), order[1], || false) else {
@@ -153,7 +153,7 @@ fn a_forwarded_request_crosses_the_wire_and_cannot_be_routed_again() {
 }
 
 #[test]
-fn a_router_can_be_written_down_and_goes_on_as_before() {
+fn a_deserialized_router_makes_the_same_decisions() {
     let mut router = router(5, 4);
     for function in 0..20 {
         route(&mut router, FunctionId(function), NodeId(1), false);
@@ -188,7 +188,7 @@ proptest! {
 
     /// Of the functions, only those move that the new node gets; when it leaves, they move back.
     #[test]
-    fn a_node_that_joins_moves_only_what_it_gets(
+    fn a_joining_node_moves_only_the_functions_it_takes_over(
         nodes in 1_u32..40, new in 1000_u32..2000, functions in 1_u32..200,
     ) {
         let mut router = router(nodes, 8);
@@ -208,7 +208,7 @@ proptest! {
 
     /// The order in which nodes came makes no difference.
     #[test]
-    fn the_same_members_give_the_same_order(mut nodes in prop::collection::btree_set(0_u32..500, 1..30)) {
+    fn the_order_of_nodes_depends_only_on_the_members(mut nodes in prop::collection::btree_set(0_u32..500, 1..30)) {
         let forwards: Vec<u32> = nodes.iter().copied().collect();
         let mut one = Router::new(RouterSettings::default());
         let mut other = one.clone();
@@ -229,7 +229,7 @@ proptest! {
 
     /// For any sequence of requests and ends, the chosen node had room within its bound.
     #[test]
-    fn no_node_is_given_more_than_its_bound(
+    fn no_node_gets_more_requests_than_its_bound(
         nodes in 1_u32..20, capacity in 1_u32..20, skew in 1_u32..6,
         steps in prop::collection::vec((any::<u32>(), any::<u32>(), any::<bool>()), 1..600),
     ) {
@@ -257,7 +257,7 @@ proptest! {
 
     /// Where nothing is idle where it entered, every node gives the same answer.
     #[test]
-    fn all_nodes_give_the_same_answer(
+    fn all_nodes_choose_the_same_node_if_none_has_an_idle_instance(
         nodes in 1_u32..15, loads in prop::collection::vec((0_u32..10, 0_u32..15), 0..80),
     ) {
         let mut router = router(nodes, 6);

@@ -95,7 +95,7 @@ fn desired(effects: &[GroupEffect]) -> Vec<(u32, ScalingReason)> {
 }
 
 #[test]
-fn it_begins_with_its_minimum() {
+fn a_group_starts_with_its_minimum_of_nodes() {
     let story = Story::new(settings());
     assert_eq!(story.booting.len(), 2);
     assert_eq!(story.group.in_service(), 0);
@@ -122,7 +122,7 @@ fn two_minutes_above_and_one_on_target_add_nothing() {
 }
 
 #[test]
-fn nodes_that_boot_are_not_asked_for_twice() {
+fn booting_nodes_count_towards_the_desired_size() {
     let mut story = running(settings());
     story.minutes(3, Some(2500.0));
     assert_eq!(desired(&story.minutes(5, Some(2500.0))), []);
@@ -131,7 +131,7 @@ fn nodes_that_boot_are_not_asked_for_twice() {
 }
 
 #[test]
-fn fifteen_minutes_below_ninety_percent_take_nodes_away() {
+fn fifteen_minutes_below_ninety_percent_of_the_target_remove_nodes() {
     let mut story = running(GroupSettings {
         min: 1,
         ..settings()
@@ -147,7 +147,7 @@ fn fifteen_minutes_below_ninety_percent_take_nodes_away() {
 }
 
 #[test]
-fn just_below_the_target_nothing_is_taken_away() {
+fn no_node_is_removed_just_below_the_target() {
     let mut story = running(settings());
     story.minutes(3, Some(2000.0));
     story.boot_all();
@@ -155,7 +155,7 @@ fn just_below_the_target_nothing_is_taken_away() {
 }
 
 #[test]
-fn nothing_is_taken_away_while_data_is_missing_or_nodes_warm_up() {
+fn no_node_is_removed_while_data_is_missing_or_nodes_warm_up() {
     let mut story = running(settings());
     story.minutes(3, Some(2000.0));
     assert_eq!(desired(&story.minutes(60, None)), []);
@@ -166,7 +166,7 @@ fn nothing_is_taken_away_while_data_is_missing_or_nodes_warm_up() {
 }
 
 #[test]
-fn the_bounds_hold_whatever_is_measured() {
+fn a_group_stays_within_its_minimum_and_maximum() {
     let mut story = running(settings());
     for _ in 0..20 {
         story.minutes(1, Some(1e9));
@@ -178,7 +178,7 @@ fn the_bounds_hold_whatever_is_measured() {
 }
 
 #[test]
-fn a_cooldown_holds_the_next_change_back() {
+fn a_cooldown_delays_the_next_change() {
     let mut story = running(GroupSettings {
         cooldown: Duration::from_secs(600),
         ..settings()
@@ -207,7 +207,7 @@ fn a_scheduled_action_raises_the_minimum_at_its_time() {
 }
 
 #[test]
-fn nodes_of_the_warm_pool_are_taken_first_and_replaced() {
+fn warm_pool_nodes_are_used_first_and_replaced() {
     let mut story = Story::new(GroupSettings {
         warm_pool: Some(WarmPoolSettings { size: 2 }),
         ..settings()
@@ -224,7 +224,7 @@ fn nodes_of_the_warm_pool_are_taken_first_and_replaced() {
 }
 
 #[test]
-fn a_node_that_died_or_never_came_up_is_replaced() {
+fn a_node_that_dies_or_fails_to_boot_is_replaced() {
     let mut story = Story::new(settings());
     let (first, _) = story.booting[0];
     let effects = story.tell(GroupEvent::BootFailed(first));
@@ -235,7 +235,7 @@ fn a_node_that_died_or_never_came_up_is_replaced() {
 }
 
 #[test]
-fn the_youngest_nodes_go_first() {
+fn the_newest_nodes_are_removed_first() {
     let mut story = running(settings());
     story.minutes(3, Some(2000.0));
     story.boot_all();

@@ -20,7 +20,7 @@ fn room_for(count: u32) -> NodeLimits {
 }
 
 #[test]
-fn no_more_starts_run_at_once_than_the_machine_bears() {
+fn parallel_starts_are_limited() {
     let mut world = World::bare(node_limits(), &[spec(F, &limits())]);
     let mut under_way = Vec::new();
     for request in 0..10 {
@@ -64,7 +64,7 @@ fn a_node_has_no_more_instances_than_its_maximum() {
 }
 
 #[test]
-fn the_least_recently_used_idle_instance_makes_room() {
+fn the_least_recently_used_idle_instance_is_evicted_first() {
     let mut world = World::bare(
         room_for(2),
         &[
@@ -87,7 +87,7 @@ fn the_least_recently_used_idle_instance_makes_room() {
 }
 
 #[test]
-fn spares_of_other_packages_make_room_after_idle_instances() {
+fn spares_of_other_packages_are_evicted_after_idle_instances() {
     let other = PackageId(2);
     let mut world = World::with(room_for(2), &[spec(F, &limits())]);
     let effects = world.tell(Event::CodeChanged {
@@ -106,7 +106,7 @@ fn spares_of_other_packages_make_room_after_idle_instances() {
 }
 
 #[test]
-fn kept_instances_are_not_evicted() {
+fn provisioned_instances_are_not_evicted() {
     let kept = FunctionLimits {
         min_instances: 1,
         ..limits()
@@ -122,7 +122,7 @@ fn kept_instances_are_not_evicted() {
 }
 
 #[test]
-fn nothing_is_evicted_when_that_would_not_be_enough() {
+fn nothing_is_evicted_if_it_would_not_free_enough_memory() {
     let large = FunctionLimits {
         memory_mib: 1024,
         ..limits()
@@ -146,7 +146,7 @@ fn a_function_too_large_for_the_node_is_refused_at_once() {
 }
 
 #[test]
-fn a_failed_start_is_tried_again_later_and_later_and_then_waiting_is_given_up() {
+fn a_failing_start_is_retried_with_backoff_and_then_requests_are_refused() {
     let mut world = World::bare(node_limits(), &[spec(F, &limits())]);
     let mut instance = started(&world.ask(1, F))[0];
     for pause in [100, 200] {
@@ -184,7 +184,7 @@ fn starts_that_fail_together_count_as_one_failure() {
 }
 
 #[test]
-fn an_instance_killed_by_its_first_request_is_replaced_at_once() {
+fn an_instance_killed_by_its_first_request_is_replaced_without_backoff() {
     let mut world = World::bare(node_limits(), &[spec(F, &limits())]);
     for request in 0..10 {
         let instance = started(&world.ask(request, F))[0];
@@ -200,7 +200,7 @@ fn an_instance_killed_by_its_first_request_is_replaced_at_once() {
 }
 
 #[test]
-fn a_spare_that_boots_meanwhile_is_taken_and_the_start_becomes_a_spare() {
+fn a_spare_that_boots_before_a_requested_start_serves_and_the_start_becomes_the_spare() {
     let node = NodeLimits {
         spares: 1,
         ..node_limits()
@@ -218,7 +218,7 @@ fn a_spare_that_boots_meanwhile_is_taken_and_the_start_becomes_a_spare() {
 }
 
 #[test]
-fn an_import_that_fails_refuses_what_waits_and_what_comes_in_the_next_second() {
+fn a_failed_import_refuses_waiting_requests_and_those_of_the_next_second() {
     let mut world = World::with(node_limits(), &[spec(F, &limits())]);
     let (instance, ..) = assigns(&world.ask(1, F))[0];
     let effects = world.tell(Event::AssignFailed { instance });
@@ -231,7 +231,7 @@ fn an_import_that_fails_refuses_what_waits_and_what_comes_in_the_next_second() {
 }
 
 #[test]
-fn an_instance_that_dies_importing_is_replaced_and_given_up_after_three() {
+fn a_request_is_refused_after_three_instances_die_importing() {
     let mut world = World::with(node_limits(), &[spec(F, &limits())]);
     let (mut instance, ..) = assigns(&world.ask(1, F))[0];
     for _ in 0..2 {
@@ -245,7 +245,7 @@ fn an_instance_that_dies_importing_is_replaced_and_given_up_after_three() {
 }
 
 #[test]
-fn spares_are_kept_booted_one_refill_at_a_time() {
+fn spares_are_refilled_one_at_a_time() {
     let node = NodeLimits {
         spares: 2,
         ..node_limits()
@@ -270,7 +270,7 @@ fn spares_are_kept_booted_one_refill_at_a_time() {
 }
 
 #[test]
-fn a_taken_spare_is_replaced() {
+fn a_used_spare_is_replaced() {
     let node = NodeLimits {
         spares: 1,
         ..node_limits()
@@ -284,7 +284,7 @@ fn a_taken_spare_is_replaced() {
 }
 
 #[test]
-fn refills_stand_back_while_a_request_cannot_get_its_instance() {
+fn spares_are_not_refilled_while_a_request_waits_for_a_start() {
     let node = NodeLimits {
         spares: 1,
         parallel_starts: 1,
@@ -310,7 +310,7 @@ fn refills_stand_back_while_a_request_cannot_get_its_instance() {
 }
 
 #[test]
-fn spares_have_the_size_of_the_function_last_started() {
+fn spares_have_the_memory_size_of_the_function_started_last() {
     let node = NodeLimits {
         spares: 1,
         ..node_limits()
@@ -339,7 +339,7 @@ fn spares_have_the_size_of_the_function_last_started() {
 }
 
 #[test]
-fn spares_that_die_are_replaced_ever_more_slowly() {
+fn dying_spares_are_replaced_with_increasing_backoff() {
     let node = NodeLimits {
         spares: 1,
         ..node_limits()
@@ -355,7 +355,7 @@ fn spares_that_die_are_replaced_ever_more_slowly() {
 }
 
 #[test]
-fn kept_instances_are_started_before_anybody_asks() {
+fn provisioned_instances_start_before_any_request() {
     let kept = FunctionLimits {
         min_instances: 2,
         ..limits()
@@ -381,7 +381,7 @@ fn kept_instances_are_started_before_anybody_asks() {
 }
 
 #[test]
-fn lowered_limits_are_kept_as_soon_as_instances_are_idle() {
+fn lowered_memory_limits_stop_instances_once_they_are_idle() {
     let (mut world, first) = World::warm(node_limits(), &limits());
     world.ask(1, F);
     let effects = world.tell(Event::LimitsChanged {
@@ -392,7 +392,7 @@ fn lowered_limits_are_kept_as_soon_as_instances_are_idle() {
 }
 
 #[test]
-fn memory_pressure_gives_up_paused_instances_and_spares_and_they_are_not_refilled_at_once() {
+fn memory_pressure_stops_paused_instances_and_spares_and_delays_their_refill() {
     let node = NodeLimits {
         spares: 1,
         ..node_limits()
@@ -418,7 +418,7 @@ fn memory_pressure_gives_up_paused_instances_and_spares_and_they_are_not_refille
 }
 
 #[test]
-fn start_estimates_follow_what_is_measured() {
+fn start_estimates_follow_measured_starts() {
     let (world, _) = World::warm(node_limits(), &limits());
     let before = world.node.view(world.now).packages[0].boot;
     assert!(before > Duration::from_millis(150) && before < Duration::from_millis(250));

@@ -122,7 +122,7 @@ fn done(request: &str, ms: &str) -> Vec<u8> {
 }
 
 #[test]
-fn a_line_for_another_functions_request_is_kept_without_a_request() {
+fn a_line_for_another_functions_request_is_logged_without_a_request() {
     let mut scene = Scene::new();
     scene.serve("own");
     for (request, wanted) in [("own", Some("own")), ("other", None)] {
@@ -151,7 +151,7 @@ fn a_line_for_another_functions_request_is_kept_without_a_request() {
 }
 
 #[test]
-fn an_error_for_another_functions_request_is_the_own_functions_without_a_request() {
+fn an_error_for_another_functions_request_is_attributed_to_its_own_function() {
     let mut scene = Scene::new();
     let report = r#"{"t":"error","request":"other","error":{"name":"Error","message":"forged"}}"#;
     let records = scene.tell(format!("{report}\n").as_bytes());
@@ -179,7 +179,7 @@ fn errors_of_own_requests_and_of_none_are_not_counted_as_ignored() {
 }
 
 #[test]
-fn a_crash_for_another_functions_request_is_a_crash_and_told_once() {
+fn a_crash_for_another_functions_request_is_reported_once() {
     let mut scene = Scene::new();
     let report = r#"{"t":"error","request":"other","nr":1,"fatal":true,"error":{"name":"Error"}}"#;
     assert_eq!(scene.tell(format!("{report}\n").as_bytes()).len(), 1);
@@ -193,7 +193,7 @@ fn a_crash_for_another_functions_request_is_a_crash_and_told_once() {
 }
 
 #[test]
-fn a_bill_is_taken_once_and_for_own_requests_only_and_never_above_the_time_that_passed() {
+fn usage_is_counted_once_for_own_requests_only_and_capped_at_the_elapsed_time() {
     let mut scene = Scene::new();
     scene.serve("own");
     assert!(scene.tell(&done("other", "5")).is_empty());
@@ -208,7 +208,7 @@ fn a_bill_is_taken_once_and_for_own_requests_only_and_never_above_the_time_that_
 }
 
 #[test]
-fn numbers_that_cannot_be_panic_nothing() {
+fn impossible_numbers_do_not_panic() {
     for number in ["-1", "1e22", "1e308", "-1e308", "0.0"] {
         let mut scene = Scene::new();
         scene.serve("own");
@@ -227,7 +227,7 @@ fn numbers_that_cannot_be_panic_nothing() {
 }
 
 #[test]
-fn a_report_that_is_too_long_is_skipped_said_and_counted_and_the_next_one_is_read() {
+fn an_oversized_report_is_skipped_with_a_warning_and_counted_and_the_next_is_read() {
     let mut scene = Scene::new();
     let mut bytes = vec![b'x'; 3 << 20];
     bytes.push(b'\n');
@@ -254,7 +254,7 @@ fn a_report_that_is_too_long_is_skipped_said_and_counted_and_the_next_one_is_rea
 }
 
 #[test]
-fn a_crash_that_is_told_twice_is_one_error() {
+fn a_crash_reported_twice_is_one_error() {
     let mut scene = Scene::new();
     let report = r#"{"t":"error","request":null,"fatal":true,"cause":"uncaught","nr":1,"error":{"name":"TypeError","message":"boom"}}"#;
     assert_eq!(scene.tell(format!("{report}\n").as_bytes()).len(), 1);
@@ -268,7 +268,7 @@ fn a_crash_that_is_told_twice_is_one_error() {
 }
 
 #[test]
-fn long_texts_of_an_error_are_cut() {
+fn long_error_texts_are_truncated() {
     let mut scene = Scene::new();
     let long = "é".repeat(400_000);
     let report = format!(r#"{{"t":"error","request":null,"error":{{"message":"{long}"}}}}"#);
@@ -281,7 +281,7 @@ fn long_texts_of_an_error_are_cut() {
 }
 
 #[test]
-fn memory_that_the_instance_cannot_have_is_cut_to_what_it_can() {
+fn reported_memory_is_capped_at_the_memory_of_the_instance() {
     let mut scene = Scene::new();
     scene.instance.set_started(Started {
         address: fnlocal_runtime::Address::Tcp(([127, 0, 0, 1], 1).into()),

@@ -50,7 +50,7 @@ async fn a_small_body_stays_in_memory() {
 }
 
 #[tokio::test]
-async fn a_larger_body_is_read_from_its_file_more_than_once() {
+async fn a_large_body_is_stored_in_a_file_and_can_be_read_repeatedly() {
     let spooled = spool(
         chunks(b"0123456789", 50_000),
         LIMITS,
@@ -67,7 +67,7 @@ async fn a_larger_body_is_read_from_its_file_more_than_once() {
 }
 
 #[tokio::test]
-async fn trailers_come_with_every_reading() {
+async fn trailers_are_returned_with_every_read() {
     let mut trailers = HeaderMap::new();
     trailers.insert("x-sum", http::HeaderValue::from_static("1"));
     let frames = [
@@ -83,14 +83,14 @@ async fn trailers_come_with_every_reading() {
 }
 
 #[tokio::test]
-async fn a_body_beyond_its_limit_is_given_up_before_it_has_ended() {
+async fn a_body_over_its_limit_is_rejected_before_it_ends() {
     let endless = chunks(&[0; 4096], usize::MAX);
     let spooled = spool(endless, LIMITS, |_| true, tempfile::tempfile).await;
     assert!(matches!(spooled, Err(SpoolError::TooLarge(limit)) if limit == LIMITS.max_bytes));
 }
 
 #[tokio::test]
-async fn a_sender_that_pauses_for_too_long_is_given_up() {
+async fn a_sender_that_pauses_too_long_is_rejected() {
     let limits = SpoolLimits {
         idle: Duration::from_millis(50),
         ..LIMITS
@@ -101,7 +101,7 @@ async fn a_sender_that_pauses_for_too_long_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_sender_below_the_minimum_rate_is_given_up_though_it_never_pauses() {
+async fn a_sender_below_the_minimum_rate_is_rejected_even_if_it_never_pauses() {
     let limits = SpoolLimits {
         grace: Duration::from_millis(200),
         ..LIMITS
@@ -112,7 +112,7 @@ async fn a_sender_below_the_minimum_rate_is_given_up_though_it_never_pauses() {
 }
 
 #[tokio::test]
-async fn room_is_asked_for_before_bytes_are_kept() {
+async fn a_body_is_rejected_once_the_space_budget_is_exhausted() {
     let taken = Rc::new(Cell::new(0));
     let room = |more| {
         taken.update(|taken| taken + more);
@@ -124,13 +124,13 @@ async fn room_is_asked_for_before_bytes_are_kept() {
 }
 
 #[tokio::test]
-async fn a_disk_that_cannot_be_written_is_told() {
+async fn a_disk_write_failure_is_reported() {
     let spooled = spool(chunks(&[0; 4096], 10), LIMITS, |_| true, no_file).await;
     assert!(matches!(spooled, Err(SpoolError::Disk(_))));
 }
 
 #[tokio::test]
-async fn a_file_that_was_cut_meanwhile_breaks_the_reading() {
+async fn reading_a_truncated_spool_file_fails() {
     let spooled = spool(
         chunks(&[0; 4096], 100),
         LIMITS,

@@ -4,7 +4,7 @@ use std::time::Duration;
 use super::*;
 
 #[test]
-fn a_name_of_any_letters_leaves_the_metrics_readable() {
+fn metrics_stay_parseable_for_names_of_any_characters() {
     let odd = [
         "a\"b",
         "a\nb",

@@ -118,7 +118,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_commit_is_dirty_when_a_file_is_listed() {
+    fn a_commit_is_dirty_if_a_changed_or_untracked_file_is_listed() {
         let head = "# branch.oid 1111111111111111111111111111111111111111\n# branch.head main\n";
         assert!(!parse(head).unwrap().dirty);
         let changed = format!("{head}1 .M N... 100644 100644 100644 a b index.js\n");
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn filters_count_when_the_repository_itself_names_them() {
+    fn only_filters_configured_by_the_repository_itself_count() {
         assert!(has_filters("local\tfilter.lfs.clean\n"));
         assert!(has_filters("system\tcore.a\nworktree\tFilter.x.process\n"));
         assert!(!has_filters(
@@ -137,7 +137,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repository_without_commits_has_none() {
+    fn a_repository_without_commits_has_no_commit() {
         assert_eq!(parse("# branch.oid (initial)\n# branch.head main\n"), None);
     }
 }

@@ -92,7 +92,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_record_that_another_person_or_for_another_name_wrote_is_none() {
+    fn a_build_record_sealed_with_another_key_or_for_another_name_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let records = |key: SealKey| BuildRecords {
             folder: folder.path().to_owned(),
@@ -115,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_record_that_is_a_link_or_a_pipe_is_none() {
+    fn a_build_record_that_is_a_symlink_is_ignored() {
         let folder = tempfile::tempdir().unwrap();
         let records = BuildRecords::new(folder.path().to_owned());
         records.put("base", "a", &1);

@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn order_times_owners_and_notes_do_not_show() {
+    fn a_modules_layer_does_not_depend_on_order_times_owners_or_install_records() {
         let one = made(&[
             ("node_modules/b/x.js", "x", 5),
             ("node_modules/a.js", "a", 6),
@@ -241,7 +241,7 @@ mod tests {
     }
 
     #[test]
-    fn an_entry_that_would_lie_outside_is_an_error_and_a_device_is_left_out() {
+    fn an_archive_entry_outside_its_folder_is_an_error_and_devices_are_skipped() {
         for path in [
             "node_modules/../x",
             "node_modules/a//../../../x",
@@ -268,7 +268,7 @@ mod tests {
     }
 
     #[test]
-    fn a_file_behind_a_link_is_an_error() {
+    fn an_archive_entry_below_a_symlink_is_an_error() {
         let mut tar = tar::Builder::new(tempfile::tempfile().unwrap());
         let mut header = tar::Header::new_gnu();
         header.set_entry_type(EntryType::Symlink);

@@ -248,7 +248,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_found_by_a_few_digits_and_listed_newest_first() {
+    fn stored_releases_are_found_by_digest_prefix_and_listed_newest_first() {
         let folder = tempfile::tempdir().unwrap();
         let releases = Releases::in_state(folder.path());
         assert!(releases.list().unwrap().is_empty());
@@ -265,7 +265,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_release_is_named_and_left_out_of_the_list() {
+    fn an_unreadable_release_file_is_an_error_and_is_left_out_of_the_list() {
         let folder = tempfile::tempdir().unwrap();
         let releases = Releases::in_state(folder.path());
         let path = releases.put(&kept("2026-01-01T00:00:00Z")).unwrap();

@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn images_stay_while_a_release_names_them() {
+    fn prune_keeps_images_of_retained_releases_and_the_latest_build() {
         let state = tempfile::tempdir().unwrap();
         let store = Store::open(&state.path().join(REGISTRY)).unwrap();
         let repository: RepositoryName = "shop/shop".parse().unwrap();
@@ -223,7 +223,7 @@ mod tests {
     }
 
     #[test]
-    fn tags_that_others_pushed_stay_with_what_they_name() {
+    fn prune_keeps_tags_pushed_by_users_and_their_images() {
         let state = tempfile::tempdir().unwrap();
         let store = Store::open(&state.path().join(REGISTRY)).unwrap();
         let [ours, theirs]: [RepositoryName; 2] =

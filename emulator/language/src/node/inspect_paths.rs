@@ -83,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_script_is_the_persons_file() {
+    fn script_urls_map_to_the_project_files_and_back() {
         let paths = InspectPaths::new("/app/0f3a/", "/home/me/my shop/");
         let sent = r#"{"url":"file:///app/0f3a/lib/bid.js"}"#;
         let seen = paths.to_client(sent);
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn breakpoints_by_expression_reach_the_version_that_runs() {
+    fn regex_breakpoints_map_to_the_running_code_version() {
         let paths = InspectPaths::new("/app/0f3a/", "/home/me.too/shop/");
         let sent = r#"{"urlRegex":"file:\\/\\/\\/home\\/me\\.too\\/shop\\/bid\\.js"}"#;
         let got = paths.to_instance(sent);
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fnlocal_keeps_is_named_alike_on_both_sides() {
+    fn paths_in_the_state_folder_map_to_themselves() {
         let paths = InspectPaths::new("/shop/.fnlocal/code/shop/0f3a/", "/shop/");
         let deps = r#"{"url":"file:///shop/.fnlocal/deps/x.js"}"#;
         assert_eq!(paths.to_instance(&paths.to_client(deps)), deps);

@@ -300,7 +300,7 @@ mod tests {
     }
 
     #[test]
-    fn the_version_is_the_one_named_or_the_one_that_wrote_the_lock_file() {
+    fn the_package_manager_version_is_the_declared_one_or_that_of_the_lock_file() {
         let named = of(
             "pnpm",
             "lockfileVersion: '9.0'\n",
@@ -318,7 +318,7 @@ mod tests {
     }
 
     #[test]
-    fn a_name_that_is_no_version_is_not_run() {
+    fn a_package_manager_declaration_without_a_version_is_ignored() {
         let lock = "lockfileVersion: '9.0'\n";
         let odd = of("pnpm", lock, Some("pnpm@file:../evil"));
         assert_eq!(odd, Some(Manager::Pnpm("10".to_owned())));
@@ -364,7 +364,7 @@ mod tests {
     }
 
     #[test]
-    fn npm_is_told_of_a_foreign_platform() {
+    fn npm_installs_for_the_platform_of_the_image() {
         let steps = Manager::Npm.steps(&ManagerInstall {
             target: Some("arm64"),
             ..PLAN

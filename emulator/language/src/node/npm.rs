@@ -172,7 +172,7 @@ mod tests {
     }
 
     #[test]
-    fn only_what_an_install_needs_is_taken_along() {
+    fn only_settings_that_an_install_needs_are_passed_on() {
         let all = env(&[
             ("TOKEN", "t"),
             ("SECRET", "s"),
@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn certificates_are_taken_along() {
+    fn configured_certificates_are_passed_to_the_install() {
         let path = "/etc/mine/ca.pem";
         let extra = NpmSettings::from(env(&[("NODE_EXTRA_CA_CERTS", path)]), None, None, &read);
         assert!(

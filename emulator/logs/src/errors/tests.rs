@@ -21,7 +21,7 @@ fn error(message: &str, line: u32, request: &str) -> Record {
 }
 
 #[test]
-fn the_same_error_of_other_items_and_after_an_edit_is_one_group() {
+fn an_error_with_other_values_or_at_another_line_stays_in_its_group() {
     let mut groups = Groups::default();
     let now = SystemTime::now();
     groups.take(&mut error("no item 12", 4, "r1"), now);
@@ -39,7 +39,7 @@ fn the_same_error_of_other_items_and_after_an_edit_is_one_group() {
 }
 
 #[test]
-fn groups_are_bounded_by_their_bytes_too() {
+fn error_groups_are_also_bounded_by_bytes() {
     let mut groups = Groups::default();
     let now = SystemTime::now();
     for number in 0..400u32 {
@@ -57,7 +57,7 @@ fn groups_are_bounded_by_their_bytes_too() {
 }
 
 #[test]
-fn groups_outlive_the_run() {
+fn error_groups_survive_a_restart() {
     let folder = tempfile::tempdir().unwrap();
     let mut groups = Groups::default();
     groups.take(&mut error("no item 12", 4, "r1"), SystemTime::now());
@@ -69,7 +69,7 @@ fn groups_outlive_the_run() {
 }
 
 #[test]
-fn an_exit_is_told_with_its_place() {
+fn a_process_exit_call_is_parsed_with_its_location() {
     let line = "fnlocal: function exits (request r1) called process.exit(3) at /a/b.js:19:24";
     let exit = ExitCall::parse(line).unwrap();
     assert_eq!(exit.message, "the function called process.exit(3)");

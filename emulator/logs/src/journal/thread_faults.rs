@@ -19,7 +19,7 @@ pub(super) fn look(record: &Record) {
 
 /// The child's part. Does nothing in the test run itself.
 #[test]
-fn kept_in_the_child() {
+fn child_process_panics() {
     let Ok(folder) = std::env::var(CHILD) else {
         return;
     };
@@ -36,10 +36,10 @@ fn kept_in_the_child() {
 }
 
 #[test]
-fn a_panic_of_the_journals_thread_ends_the_process_by_a_fault_of_its_own() {
+fn a_panic_of_the_journal_thread_ends_the_process_with_exit_code_bug() {
     let folder = tempfile::tempdir().unwrap();
     let output = std::process::Command::new(std::env::current_exe().unwrap())
-        .args(["--exact", "journal::thread_faults::kept_in_the_child"])
+        .args(["--exact", "journal::thread_faults::child_process_panics"])
         .arg("--nocapture")
         .env(CHILD, folder.path())
         .output()

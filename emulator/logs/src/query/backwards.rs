@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_request_is_looked_for_in_the_files_of_its_time_only() {
+    fn a_request_is_searched_only_in_the_log_files_of_its_time() {
         let folder = folder(r#""instance":"i1","#);
         let (text, mut end) = query(ID, None).begin(folder.path()).unwrap();
         assert_eq!(texts(&text), ["2", "3", "4", "invocation"]);
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn all_files_are_read_where_it_is_not_known_when_it_came() {
+    fn all_log_files_are_read_if_the_time_of_a_request_is_unknown() {
         let served = folder(r#""instance":"i1","#);
         assert!(query("unknown", None).begin(served.path()).is_err());
         // The runs of a job have no names that distinguish them.

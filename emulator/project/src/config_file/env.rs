@@ -168,7 +168,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_environment_cannot_be_is_said_with_its_place() {
+    fn an_invalid_environment_is_refused_with_the_file_and_the_reason() {
         for (text, said) in [
             ("vpc = \"default\"", "the id of a VPC"),
             ("subnets = [\"subnet-1\"]", "two at least"),
@@ -192,7 +192,7 @@ mod tests {
     }
 
     #[test]
-    fn a_secret_in_the_file_is_refused_and_not_shown() {
+    fn a_secret_value_in_fnlocal_toml_is_refused_and_not_shown() {
         let (error, hint) = refused("[env.prod.variables]\nKEY = \"hunter2\"");
         assert!(
             error.contains("`KEY`") && !error.contains("hunter2"),
@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_an_environment_can_be_is_read() {
+    fn a_valid_environment_is_parsed() {
         let text = "[env.prod]\nvpc = \"vpc-0a1b\"\nlogs = \"off\"\ndisk_gb = 50\n\
                     variables = { KEY = \"ssm:/shared/key\" }\n";
         let file = ConfigFile::parse(Path::new("fnlocal.toml"), text).unwrap();

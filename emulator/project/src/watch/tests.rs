@@ -135,7 +135,7 @@ impl WatchedProject {
 }
 
 #[tokio::test]
-async fn a_save_names_its_package_alone_and_is_confirmed() {
+async fn a_save_reports_only_its_package_and_is_confirmed() {
     let mut watched = watched(&[]);
     watched.write("services/a/index.js", "1");
     let first = watched.next().await;
@@ -145,7 +145,7 @@ async fn a_save_names_its_package_alone_and_is_confirmed() {
 }
 
 #[tokio::test]
-async fn an_atomic_save_changes_no_structure_again_and_again() {
+async fn repeated_atomic_saves_are_not_reported_as_structural_changes() {
     let mut watched = watched(&[]);
     for number in 0..5 {
         watched.write("services/a/index.js.tmp", &number.to_string());
@@ -161,7 +161,7 @@ async fn an_atomic_save_changes_no_structure_again_and_again() {
 }
 
 #[tokio::test]
-async fn what_is_ignored_is_not_reported() {
+async fn changes_of_ignored_files_are_not_reported() {
     let mut watched = watched(&[
         (".gitignore", "*.log\nout/\n"),
         ("services/a/node_modules/x/index.js", ""),
@@ -182,7 +182,7 @@ async fn what_is_ignored_is_not_reported() {
 }
 
 #[tokio::test]
-async fn what_git_ignores_is_reported_when_code_loads_it() {
+async fn changes_of_git_ignored_files_are_reported_if_code_loads_them() {
     let mut watched = watched(&[
         (
             ".gitignore",
@@ -230,7 +230,7 @@ async fn what_git_ignores_is_reported_when_code_loads_it() {
 }
 
 #[tokio::test]
-async fn a_folder_that_git_ignores_is_watched_from_the_save_on_that_imports_from_it() {
+async fn a_git_ignored_folder_is_watched_once_a_save_imports_from_it() {
     let mut watched = watched(&[
         (".gitignore", "generated/\n"),
         ("services/a/generated/client.js", ""),
@@ -252,7 +252,7 @@ async fn a_folder_that_git_ignores_is_watched_from_the_save_on_that_imports_from
 }
 
 #[tokio::test]
-async fn reading_is_not_reported() {
+async fn reads_are_not_reported() {
     let mut watched = watched(&[]);
     fs::read(watched.root.join("services/a/index.js")).unwrap();
     fs::read_dir(watched.root.join("services/a"))
@@ -262,7 +262,7 @@ async fn reading_is_not_reported() {
 }
 
 #[tokio::test]
-async fn configuration_and_variables_are_told_apart() {
+async fn changes_of_fnlocal_toml_and_env_files_are_distinguished() {
     let mut watched = watched(&[]);
     watched.write(".env", "A=1");
     let change = watched.settled().await;
@@ -290,7 +290,7 @@ fn linked(target: &str, files: &[(&str, &str)]) -> WatchedProject {
 }
 
 #[tokio::test]
-async fn the_file_that_a_linked_env_leads_to_is_watched() {
+async fn the_target_of_a_symlinked_env_file_is_watched() {
     let files = &[("config/.secrets/dev", "A=1"), ("config/.secrets/x", "")];
     let mut watched = linked("config/./.secrets/../.secrets/dev", files);
     watched.write("config/.secrets/dev", "A=2");
@@ -305,7 +305,7 @@ async fn the_file_that_a_linked_env_leads_to_is_watched() {
 }
 
 #[tokio::test]
-async fn a_folder_that_is_exchanged_on_the_way_to_env_is_noticed() {
+async fn a_retargeted_folder_symlink_on_the_path_to_env_is_noticed() {
     let files = &[("mount/1/.env", "A=1"), ("mount/2/.env", "A=2")];
     let mut watched = linked("mount/now/.env", files);
     let exchange = |watched: &WatchedProject, version: &str| {
@@ -325,7 +325,7 @@ async fn a_folder_that_is_exchanged_on_the_way_to_env_is_noticed() {
 }
 
 #[tokio::test]
-async fn a_link_of_env_is_watched_before_its_target_is_there() {
+async fn a_symlinked_env_file_is_watched_before_its_target_exists() {
     let mut watched = linked("later/deep/.env", &[]);
     watched.write("later/deep/.env", "A=1");
     assert!(watched.settled().await.env);
@@ -334,7 +334,7 @@ async fn a_link_of_env_is_watched_before_its_target_is_there() {
 }
 
 #[tokio::test]
-async fn folders_made_later_are_watched() {
+async fn new_folders_are_watched() {
     let mut watched = watched(&[]);
     watched.write("services/a/lib/deep/x.js", "1");
     assert_eq!(watched.settled().await.packages, watched.only("a"));
@@ -343,7 +343,7 @@ async fn folders_made_later_are_watched() {
 }
 
 #[tokio::test]
-async fn a_folder_made_anew_is_watched() {
+async fn a_recreated_folder_is_watched() {
     let mut watched = watched(&[("services/a/lib/x.js", "1")]);
     for text in ["2", "3", "4"] {
         fs::remove_dir_all(watched.root.join("services/a/lib")).unwrap();
@@ -368,7 +368,7 @@ async fn a_renamed_folder_is_watched_under_its_new_name() {
 }
 
 #[tokio::test]
-async fn nothing_is_lost_in_bursts_of_folders() {
+async fn bursts_of_new_folders_lose_no_change() {
     let mut watched = watched(&[]);
     let state = StateDir::lock(&watched.root).unwrap();
     let package = watched.project.package(watched.id("a")).unwrap();
@@ -393,7 +393,7 @@ async fn nothing_is_lost_in_bursts_of_folders() {
 }
 
 #[tokio::test]
-async fn a_package_that_comes_is_structure_and_watched_once_planned() {
+async fn an_added_package_is_a_structural_change_and_is_watched_after_replanning() {
     let mut watched = watched(&[]);
     watched.write("services/c/package.json", "{}");
     watched.write("services/c/index.js", "1");
@@ -410,7 +410,7 @@ async fn a_package_that_comes_is_structure_and_watched_once_planned() {
 }
 
 #[tokio::test]
-async fn a_package_that_comes_bit_by_bit_is_structure() {
+async fn a_package_added_step_by_step_is_a_structural_change() {
     let mut watched = watched(&[]);
     fs::create_dir(watched.root.join("services/c")).unwrap();
     watched.until_sentinel().await;
@@ -423,7 +423,7 @@ async fn a_package_that_comes_bit_by_bit_is_structure() {
 }
 
 #[tokio::test]
-async fn a_package_that_goes_and_one_that_breaks_are_structure() {
+async fn a_removed_or_broken_package_is_a_structural_change() {
     let mut watched = watched(&[]);
     fs::remove_dir_all(watched.root.join("services/b")).unwrap();
     watched.restructured().await;
@@ -434,7 +434,7 @@ async fn a_package_that_goes_and_one_that_breaks_are_structure() {
 }
 
 #[tokio::test]
-async fn an_entry_that_comes_or_goes_is_structure() {
+async fn an_added_or_removed_entry_is_a_structural_change() {
     let mut watched = watched(&[
         ("services/c/package.json", "{}"),
         ("services/c/functions/x.js", ""),
@@ -460,7 +460,7 @@ async fn a_changed_ignore_file_changes_what_is_watched() {
 }
 
 #[tokio::test]
-async fn a_file_behind_a_link_is_watched() {
+async fn a_symlinked_file_is_watched() {
     let mut watched = watched(&[("shared/deep/util.js", "1")]);
     std::os::unix::fs::symlink(
         "../../shared/deep/util.js",
@@ -475,7 +475,7 @@ async fn a_file_behind_a_link_is_watched() {
 }
 
 #[tokio::test]
-async fn the_projects_lock_file_concerns_every_package() {
+async fn the_lock_file_of_the_project_affects_every_package() {
     let mut watched = watched(&[("package-lock.json", "{}")]);
     watched.write("package-lock.json", "[]");
     let both = BTreeSet::from([watched.id("a"), watched.id("b")]);
@@ -483,7 +483,7 @@ async fn the_projects_lock_file_concerns_every_package() {
 }
 
 #[tokio::test]
-async fn polling_notices_the_same() {
+async fn polling_reports_the_same_changes() {
     let mut watched = watched_by(&[], |_, _| None);
     watched.write("services/a/lib/x.js", "1");
     watched.write(".env", "A=1");
@@ -493,7 +493,7 @@ async fn polling_notices_the_same() {
 }
 
 #[tokio::test]
-async fn where_no_more_folders_can_be_watched_it_polls_and_says_so() {
+async fn the_watcher_falls_back_to_polling_with_a_notice_at_the_watch_limit() {
     let full = notify::Error::new(notify::ErrorKind::MaxFilesWatch);
     let mut watched = watched_by(&[], |_, _| Some(Err(full)));
     let notice = watched.next().await.notice.expect("a notice");
@@ -503,7 +503,7 @@ async fn where_no_more_folders_can_be_watched_it_polls_and_says_so() {
 }
 
 #[tokio::test]
-async fn an_overflow_of_events_is_a_change_of_everything() {
+async fn an_event_overflow_is_reported_as_a_change_of_everything() {
     let mut lost = None;
     let mut watched = watched_by(&[], |messages, overflow| {
         lost = Some((messages.clone(), Arc::clone(&overflow)));
@@ -533,7 +533,7 @@ async fn a_driver_that_is_busy_gets_one_merged_change() {
 }
 
 #[test]
-fn a_dropped_watcher_ends_though_nobody_listens() {
+fn a_dropped_watcher_ends_without_a_receiver() {
     let watched = watched(&[]);
     for number in 0..3000 {
         watched.write("services/a/index.js", &number.to_string());
@@ -542,7 +542,7 @@ fn a_dropped_watcher_ends_though_nobody_listens() {
 }
 
 #[test]
-fn no_link_leads_the_watcher_out_of_the_project() {
+fn the_watcher_follows_no_symlink_out_of_the_project() {
     let outside = tempfile::tempdir().unwrap();
     let outside = fs::canonicalize(outside.path()).unwrap();
     write(&outside, "deep/er/index.js", "");
@@ -609,7 +609,7 @@ fn a_save_is_reported_four_milliseconds_after_its_last_event() {
 }
 
 #[test]
-fn a_checkout_is_waited_for() {
+fn many_changed_files_are_reported_after_20_ms_of_quiet_and_within_300_ms() {
     let start = Instant::now();
     let at = |millis| start + Duration::from_millis(millis);
     let mut debounce = Debounce::default();

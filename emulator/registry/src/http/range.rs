@@ -53,7 +53,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_single_range_is_cut_to_what_is_there() {
+    fn a_single_range_is_limited_to_the_content() {
         let part = |range| RequestedRange::Part(range);
         assert_eq!(asked(Some("bytes=0-3"), 10), part(0..4));
         assert_eq!(asked(Some("bytes=9-99"), 10), part(9..10));
@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn a_range_beyond_the_end_asks_for_nothing() {
+    fn a_range_beyond_the_end_selects_nothing() {
         for range in ["bytes=10-", "bytes=10-11", "bytes=-0", "bytes=3-1"] {
             assert_eq!(asked(Some(range), 10), RequestedRange::Nothing, "{range}");
         }
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_understood_asks_for_all() {
+    fn an_unsupported_range_selects_everything() {
         for range in [
             "bytes=0-1,3-4",
             "lines=0-1",
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn a_chunk_has_both_ends() {
+    fn a_chunk_range_requires_both_ends() {
         assert_eq!(chunk("0-0"), Some(0..1));
         assert_eq!(chunk("5-9"), Some(5..10));
         for bad in ["", "-", "5-", "-9", "9-5", "bytes 0-1/2", "0-+1", "0-1-2"] {

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn names_may_contain_the_words_of_paths() {
+    fn repository_names_may_contain_reserved_path_words() {
         let tag: Reference = "v1".parse().unwrap();
         assert_eq!(
             RegistryRoute::parse("/v2/a/blobs/uploads/manifests/v1").unwrap(),

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn an_empty_list_may_be_null_or_missing() {
+    fn lists_of_a_manifest_may_be_null_or_missing() {
         let nulls = json!({"layers": null, "manifests": null, "config": null, "subject": null});
         for manifest in [nulls, json!({})] {
             let named = read(&manifest);
@@ -121,7 +121,7 @@ mod tests {
     }
 
     #[test]
-    fn layers_that_must_not_be_pushed_are_not_asked_for() {
+    fn nondistributable_layers_are_not_required() {
         let digest = Digest::sha256(b"layer");
         for kind in [
             "application/vnd.oci.image.layer.nondistributable.v1.tar",
@@ -135,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn a_digest_that_is_none_makes_a_known_manifest_unreadable() {
+    fn an_invalid_digest_makes_a_known_manifest_unreadable() {
         let manifest = json!({"config": {"digest": "sha256:../../x"}}).to_string();
         assert!(Named::read(KNOWN[0], manifest.as_bytes()).is_err());
     }

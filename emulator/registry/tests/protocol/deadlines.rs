@@ -37,7 +37,7 @@ async fn answered(served: &Served, bytes: &[u8]) -> String {
 }
 
 #[tokio::test]
-async fn a_client_that_sends_no_whole_head_is_cut_off() {
+async fn a_client_that_never_completes_a_request_head_is_disconnected() {
     let (served, _folder) = served().await;
     for head in [
         "",
@@ -55,7 +55,7 @@ async fn a_client_that_sends_no_whole_head_is_cut_off() {
 }
 
 #[tokio::test]
-async fn a_connection_that_is_kept_and_not_used_is_closed() {
+async fn an_idle_keep_alive_connection_is_closed() {
     let (served, _folder) = served().await;
     let request = b"GET /v2/ HTTP/1.1\r\nhost: localhost\r\n\r\n";
     let answer = answered(&served, request).await;
@@ -66,7 +66,7 @@ async fn a_connection_that_is_kept_and_not_used_is_closed() {
 }
 
 #[tokio::test]
-async fn a_body_that_stops_coming_is_given_up() {
+async fn a_stalled_request_body_is_refused() {
     let (served, _folder) = served().await;
     let upload = served.client.begin("a").await;
     for length in ["content-length: 100", "transfer-encoding: chunked"] {
@@ -77,7 +77,7 @@ async fn a_body_that_stops_coming_is_given_up() {
 }
 
 #[tokio::test]
-async fn a_client_that_takes_no_answers_is_cut_off() {
+async fn a_client_that_reads_no_answers_is_disconnected() {
     let (served, _folder) = served().await;
     let bytes = vec![7_u8; 8 << 20];
     let digest = served.client.blob("a", &bytes).await;

@@ -68,7 +68,7 @@ fn part() -> impl Strategy<Value = String> {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn a_name_is_refused_or_stored_inside_the_folder() {
+async fn any_name_is_refused_or_stored_inside_the_registry_folder() {
     let outer = tempfile::tempdir().unwrap();
     let root = outer.path().join("a/b/c/store");
     let served = Served::start(&root).await;

@@ -7,7 +7,7 @@ use reqwest::Method;
 use serde_json::json;
 
 #[tokio::test]
-async fn a_part_of_a_blob_is_pulled_by_its_range() {
+async fn part_of_a_blob_is_pulled_with_a_range() {
     let (served, _folder) = registry().await;
     let digest = served.client.blob("a", "0123456789").await;
     let path = format!("/v2/a/blobs/{digest}");
@@ -29,7 +29,7 @@ async fn a_part_of_a_blob_is_pulled_by_its_range() {
 }
 
 #[tokio::test]
-async fn a_download_that_broke_goes_on_only_with_the_same_content() {
+async fn an_interrupted_download_resumes_only_if_the_content_is_the_same() {
     let (served, _folder) = registry().await;
     let digest = served.client.blob("a", "0123456789").await;
     let path = format!("/v2/a/blobs/{digest}");
@@ -45,7 +45,7 @@ async fn a_download_that_broke_goes_on_only_with_the_same_content() {
 }
 
 #[tokio::test]
-async fn a_blob_that_went_bad_is_never_pulled_whole() {
+async fn a_corrupt_blob_is_never_pulled_completely() {
     let (served, folder) = registry().await;
     let bytes = vec![1_u8; 1 << 20];
     let digest = served.client.blob("a", &bytes).await;
@@ -66,7 +66,7 @@ async fn a_blob_that_went_bad_is_never_pulled_whole() {
 }
 
 #[tokio::test]
-async fn a_manifest_comes_back_as_it_was_put() {
+async fn a_manifest_is_returned_exactly_as_stored() {
     let (served, _folder) = registry().await;
     let client = &served.client;
     let config = client.blob("a/b", "{}").await;
@@ -105,7 +105,7 @@ async fn a_manifest_comes_back_as_it_was_put() {
 }
 
 #[tokio::test]
-async fn a_manifest_may_be_anything_of_a_type_nobody_knows() {
+async fn a_manifest_of_an_unknown_type_may_have_any_content() {
     let (served, _folder) = registry().await;
     let put = served
         .client
@@ -117,7 +117,7 @@ async fn a_manifest_may_be_anything_of_a_type_nobody_knows() {
 }
 
 #[tokio::test]
-async fn a_manifest_that_cannot_be_right_is_refused() {
+async fn an_invalid_manifest_is_refused_with_the_error_code() {
     let (served, _folder) = registry().await;
     let client = &served.client;
     let refused = async |reference: &str, media_type: &str, manifest: String| {
@@ -243,7 +243,7 @@ async fn tags_and_repositories_are_listed_page_by_page() {
 }
 
 #[tokio::test]
-async fn what_is_deleted_is_gone() {
+async fn deleted_tags_manifests_and_blobs_are_not_found() {
     let (served, _folder) = registry().await;
     let client = &served.client;
     let digest = client.image("a", "v1", "layer").await;
@@ -262,7 +262,7 @@ async fn what_is_deleted_is_gone() {
 }
 
 #[tokio::test]
-async fn only_those_who_mean_this_machine_are_answered() {
+async fn requests_with_a_foreign_host_header_are_refused() {
     let folder = tempfile::tempdir().unwrap();
     let options = HttpOptions {
         hosts: vec!["registry.example".to_owned()],

@@ -31,7 +31,7 @@ async fn a_blob_pushed_in_one_request_is_pulled_back() {
 }
 
 #[tokio::test]
-async fn an_upload_may_come_whole_with_the_request_that_ends_it() {
+async fn an_upload_may_send_its_content_with_the_closing_put() {
     let (served, _folder) = registry().await;
     let upload = served.client.begin("a").await;
     let digest = Digest::by(Algorithm::Sha512, b"whole");
@@ -47,7 +47,7 @@ async fn an_upload_may_come_whole_with_the_request_that_ends_it() {
 }
 
 #[tokio::test]
-async fn chunks_come_in_order_or_are_refused_with_where_to_go_on() {
+async fn out_of_order_chunks_are_refused_with_the_current_offset() {
     let (served, _folder) = registry().await;
     let client = &served.client;
     let upload = client.begin("a").await;
@@ -70,7 +70,7 @@ async fn chunks_come_in_order_or_are_refused_with_where_to_go_on() {
 }
 
 #[tokio::test]
-async fn a_chunk_shorter_than_it_says_is_not_kept() {
+async fn a_chunk_shorter_than_its_declared_size_is_discarded() {
     let (served, _folder) = registry().await;
     let upload = served.client.begin("a").await;
     let body = reqwest::Body::wrap_stream(of_unknown_length(b"short"));
@@ -93,7 +93,7 @@ fn of_unknown_length(
 }
 
 #[tokio::test]
-async fn an_upload_goes_on_after_the_registry_was_started_again() {
+async fn an_upload_resumes_after_a_registry_restart() {
     let (served, folder) = registry().await;
     let upload = served.client.begin("a").await;
     let first = served.client.patch(&upload, 0, b"before, ").await;
@@ -109,7 +109,7 @@ async fn an_upload_goes_on_after_the_registry_was_started_again() {
 }
 
 #[tokio::test]
-async fn an_upload_goes_on_after_its_connection_broke() {
+async fn an_upload_resumes_after_a_lost_connection() {
     let (served, _folder) = registry().await;
     let upload = served.client.begin("a").await;
     let bytes = vec![7_u8; 3 << 20];
@@ -119,7 +119,7 @@ async fn an_upload_goes_on_after_its_connection_broke() {
 }
 
 #[tokio::test]
-async fn a_client_that_comes_again_need_not_wait_for_its_old_connection() {
+async fn a_reconnecting_client_resumes_an_upload_without_waiting_for_its_old_connection() {
     let (served, _folder) = registry().await;
     let upload = served.client.begin("a").await;
     let bytes = vec![7_u8; 3 << 20];
@@ -190,7 +190,7 @@ async fn an_upload_belongs_to_its_repository() {
 }
 
 #[tokio::test]
-async fn content_with_another_digest_is_refused_and_gone() {
+async fn content_with_a_wrong_digest_is_refused_and_removed() {
     let (served, folder) = registry().await;
     let client = &served.client;
     let upload = client.begin("a").await;
@@ -213,7 +213,7 @@ async fn content_with_another_digest_is_refused_and_gone() {
 }
 
 #[tokio::test]
-async fn a_blob_is_mounted_from_where_it_is_or_uploaded() {
+async fn a_blob_is_mounted_from_its_repository_or_else_an_upload_starts() {
     let (served, _folder) = registry().await;
     let client = &served.client;
     let digest = client.blob("from/here", "shared").await;
@@ -237,7 +237,7 @@ async fn a_blob_is_mounted_from_where_it_is_or_uploaded() {
 }
 
 #[tokio::test]
-async fn requests_under_way_end_before_the_server_does() {
+async fn the_server_finishes_running_requests_before_it_stops() {
     let (served, _folder) = registry().await;
     let client = served.client.clone();
     let upload = client.begin("a").await;

@@ -71,7 +71,7 @@ fn collect(store: &Store) -> u64 {
 }
 
 #[test]
-fn what_is_put_is_found_by_tag_and_by_digest_also_after_opening_again() {
+fn a_manifest_is_found_by_tag_and_digest_after_reopening_the_store() {
     let (store, folder) = store();
     let digest = image(&store, "team/app", Some("v1"), "layer");
     let store = Store::open(folder.path()).unwrap();
@@ -86,7 +86,7 @@ fn what_is_put_is_found_by_tag_and_by_digest_also_after_opening_again() {
 }
 
 #[test]
-fn content_that_is_not_what_was_expected_leaves_nothing_behind() {
+fn content_with_an_unexpected_digest_leaves_no_files() {
     let (store, folder) = store();
     let mut writer = store.writer().unwrap();
     writer.write_all(b"something").unwrap();
@@ -99,7 +99,7 @@ fn content_that_is_not_what_was_expected_leaves_nothing_behind() {
 }
 
 #[test]
-fn a_manifest_is_refused_until_all_it_names_is_there() {
+fn a_manifest_is_refused_until_everything_it_references_exists() {
     let (store, _folder) = store();
     let config = blob(&store, "a", b"{}");
     let elsewhere = blob(&store, "b", b"layer");
@@ -125,7 +125,7 @@ fn a_manifest_is_refused_until_all_it_names_is_there() {
 }
 
 #[test]
-fn a_blob_that_went_bad_is_found_out_and_missing_until_it_is_pushed_again() {
+fn a_corrupt_blob_is_quarantined_and_missing_until_pushed_again() {
     let (store, folder) = store();
     let good = blob(&store, "a", b"good");
     assert!(store.verify(&good.digest).unwrap());
@@ -141,7 +141,7 @@ fn a_blob_that_went_bad_is_found_out_and_missing_until_it_is_pushed_again() {
 }
 
 #[test]
-fn a_manifest_that_went_bad_is_not_served() {
+fn a_corrupt_manifest_is_not_served() {
     let (store, folder) = store();
     let digest = image(&store, "a", Some("v1"), "layer");
     let path = folder.path().join("blobs/sha256").join(digest.hex());
@@ -160,7 +160,7 @@ fn files(store: &Store, folder: &str) -> usize {
 }
 
 #[test]
-fn a_collection_removes_what_nothing_names_and_nothing_else() {
+fn a_collection_removes_only_unreferenced_content() {
     let (store, _folder) = store();
     let tagged = image(&store, "a", Some("v1"), "one");
     let untagged = image(&store, "a", None, "two");
@@ -177,7 +177,7 @@ fn a_collection_removes_what_nothing_names_and_nothing_else() {
 }
 
 #[test]
-fn a_collection_keeps_children_referrers_and_what_the_caller_names() {
+fn a_collection_keeps_children_referrers_and_digests_named_by_the_caller() {
     let (store, _folder) = store();
     let child = image(&store, "a", None, "child");
     let index = json!({"schemaVersion": 2, "manifests": [{"mediaType": IMAGE, "digest": child, "size": 1}]});
@@ -208,7 +208,7 @@ fn a_collection_keeps_children_referrers_and_what_the_caller_names() {
 }
 
 #[test]
-fn a_collection_leaves_what_is_younger_than_the_grace_period() {
+fn a_collection_keeps_content_younger_than_the_grace_period() {
     let (store, _folder) = store();
     let fresh = blob(&store, "a", b"fresh");
     let untagged = image(&store, "b", None, "layer");
@@ -224,7 +224,7 @@ fn a_collection_leaves_what_is_younger_than_the_grace_period() {
 }
 
 #[test]
-fn asking_for_a_blob_keeps_it_for_another_grace_period() {
+fn a_requested_blob_is_kept_for_another_grace_period() {
     let (store, folder) = store();
     let old = blob(&store, "a", b"old");
     let link = format!("repositories/a/_blobs/sha256-{}", old.digest.hex());
@@ -243,7 +243,7 @@ fn asking_for_a_blob_keeps_it_for_another_grace_period() {
 }
 
 #[test]
-fn an_empty_repository_is_none_and_leaves_no_folders() {
+fn an_empty_repository_does_not_exist_and_leaves_no_folders() {
     let (store, _folder) = store();
     let digest = image(&store, "deep/down/app", Some("v1"), "layer");
     image(&store, "deep/other", Some("v1"), "layer");
@@ -264,7 +264,7 @@ fn an_empty_repository_is_none_and_leaves_no_folders() {
 }
 
 #[test]
-fn deleting_a_tag_leaves_the_manifest_and_deleting_the_manifest_takes_its_tags() {
+fn deleting_a_tag_keeps_its_manifest_and_deleting_a_manifest_deletes_its_tags() {
     let (store, _folder) = store();
     let digest = image(&store, "a", Some("v1"), "layer");
     image(&store, "a", Some("V1"), "layer");
@@ -285,7 +285,7 @@ fn deleting_a_tag_leaves_the_manifest_and_deleting_the_manifest_takes_its_tags()
 }
 
 #[test]
-fn an_upload_goes_on_where_it_stopped_after_the_store_was_opened_again() {
+fn an_upload_resumes_at_its_offset_after_reopening_the_store() {
     let (store, folder) = store();
     let id = store.begin_upload(&name("a")).unwrap();
     let mut writer = store.resume_upload(&name("a"), &id, None).unwrap();
@@ -313,7 +313,7 @@ fn an_upload_goes_on_where_it_stopped_after_the_store_was_opened_again() {
 }
 
 #[test]
-fn an_upload_nobody_goes_on_with_is_collected() {
+fn an_abandoned_upload_is_collected() {
     let (store, _folder) = store();
     let id = store.begin_upload(&name("a")).unwrap();
     store.collect(HOUR, &BTreeSet::new()).unwrap();
@@ -327,7 +327,7 @@ fn an_upload_nobody_goes_on_with_is_collected() {
 }
 
 #[test]
-fn content_is_found_by_the_hash_it_was_committed_with() {
+fn content_is_stored_under_the_hash_algorithm_it_was_committed_with() {
     let (store, _folder) = store();
     let expected = Digest::by(fnlocal_registry::Algorithm::Sha512, b"bytes");
     let mut writer = store.writer().unwrap();
@@ -339,7 +339,7 @@ fn content_is_found_by_the_hash_it_was_committed_with() {
 }
 
 #[test]
-fn pushes_and_collections_at_once_lose_nothing_that_was_acknowledged() {
+fn concurrent_pushes_and_collections_lose_no_acknowledged_content() {
     let (store, folder) = store();
     let pushed: Vec<(String, Digest)> = std::thread::scope(|scope| {
         let pushing: Vec<_> = (0..4)

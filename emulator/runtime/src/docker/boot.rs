@@ -253,7 +253,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_image_whose_wrapper_is_older_is_named_with_what_to_do() {
+    fn an_image_with_an_outdated_wrapper_is_reported_with_a_hint_to_rebuild() {
         let wrote = "Unknown option '--instance'. To specify a positional argument…\n\nusage: …";
         let ended = || RuntimeError::not_up("exit code 2");
         let package = PackageRun {

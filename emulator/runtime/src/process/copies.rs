@@ -230,7 +230,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_copy_that_was_changed_is_made_anew_and_the_version_stays() {
+    fn a_modified_copy_is_recreated_and_its_version_is_unchanged() {
         let state = tempfile::tempdir().unwrap();
         let version = state.path().join("0123");
         fs::create_dir_all(version.join("lib")).unwrap();

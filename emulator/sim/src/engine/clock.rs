@@ -38,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_deadline_of_the_fleet_has_passed_at_the_moment_it_is_due() {
+    fn a_fleet_deadline_has_passed_at_its_converted_real_time() {
         for scale in [1.0, 3.0, 7.3, 10.0, 1000.0] {
             let clock = SimulationClock::new(scale);
             for micros in (0..50_000_000_u64).step_by(333_331) {

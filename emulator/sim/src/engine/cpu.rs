@@ -109,13 +109,13 @@ mod tests {
     }
 
     #[test]
-    fn with_processors_enough_everybody_takes_as_long_as_alone() {
+    fn jobs_do_not_slow_each_other_down_with_enough_processors() {
         let ends = ends(Cpu::new(2), vec![(0, 100), (0, 50), (60, 30)]);
         assert_eq!(ends, [(2, 50), (3, 90), (1, 100)]);
     }
 
     #[test]
-    fn who_shares_a_processor_gets_its_part() {
+    fn jobs_on_one_processor_share_it_equally() {
         assert_eq!(
             ends(Cpu::new(1), vec![(0, 100), (0, 100)]),
             [(1, 200), (2, 200)]
@@ -134,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_jobs_lose_no_work() {
+    fn a_thousand_overlapping_jobs_take_their_total_processor_time() {
         let jobs: Vec<(u64, u64)> = (0..1_000).map(|at| (at, 300)).collect();
         let last = ends(Cpu::new(2), jobs).last().map(|&(_, end)| end).unwrap();
         let whole = 1_000 * 300 / 2;

@@ -95,7 +95,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn places_are_used_again_and_old_tickets_open_nothing() {
+    fn slots_are_reused_and_stale_tickets_are_rejected() {
         let request = SimulatedRequest {
             arrived: 1,
             function: FunctionId(0),

@@ -204,7 +204,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_sweep_is_read_as_people_write_it() {
+    fn a_sweep_is_parsed_with_comma_or_semicolon_separators() {
         let sweep: Sweep = "nodes=2, 4,8".parse().unwrap();
         assert_eq!(sweep.values, ["2", "4", "8"]);
         let sweep: Sweep = "service=50ms;lognormal:5ms,9ms".parse().unwrap();
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn nonsense_is_refused_with_all_there_is() {
+    fn an_invalid_sweep_is_refused_with_the_list_of_settings() {
         for bad in ["nodes", "nodes=", "nodes=1,,2", "colour=red"] {
             let error = bad.parse::<Sweep>().unwrap_err();
             assert!(

@@ -11,7 +11,7 @@ fn cold(report: &SimulationReport) -> u64 {
 }
 
 #[test]
-fn sticky_routing_has_a_quarter_of_the_cold_starts_of_round_robin_at_the_most() {
+fn sticky_routing_has_at_most_a_quarter_of_the_cold_starts_of_round_robin() {
     let workload = Workload {
         skew: 1.1,
         ..steady(100.0, 1800.0)

@@ -32,7 +32,7 @@ fn sale(max: u32) -> Scenario {
 }
 
 #[test]
-fn the_smallest_prescaling_holds_and_one_less_does_not() {
+fn the_found_prescale_holds_and_one_node_fewer_does_not() {
     let found = find_prescale(&sale(24), 900.0).unwrap();
     assert!(found.report.slo.holds);
     assert!(found.nodes > 2, "{found:?}");
@@ -45,7 +45,7 @@ fn the_smallest_prescaling_holds_and_one_less_does_not() {
 }
 
 #[test]
-fn when_nothing_holds_it_says_what_was_tried() {
+fn a_failed_prescale_search_reports_what_was_tried() {
     let error = find_prescale(&sale(2), 900.0).unwrap_err();
     assert!(matches!(error, SearchError::NothingHolds(_)));
     assert!(
@@ -74,7 +74,7 @@ fn a_sweep_changes_one_setting() {
 }
 
 #[test]
-fn a_calibration_takes_the_place_of_what_was_assumed() {
+fn a_calibration_replaces_the_assumed_times() {
     let text = r#"{"version": 1, "functions": {"f0": {
         "service": {"min": 5, "max": 5}, "cpu": 0.0,
         "starts": {"cold": {"p50": 900, "p99": 900}, "spare": {"p50": 100, "p99": 100}}}}}"#;

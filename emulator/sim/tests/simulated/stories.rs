@@ -13,7 +13,7 @@ use fnlocal_sim::workload::{RateShape, RequestSource};
 use fnlocal_sim::{Distribution, SimError, Workload, simulate};
 
 #[test]
-fn the_same_seed_gives_the_same_bytes_and_another_does_not() {
+fn a_report_depends_only_on_the_seed() {
     let bytes = |seed| {
         let scenario = fnlocal_sim::Scenario {
             seed,
@@ -26,7 +26,7 @@ fn the_same_seed_gives_the_same_bytes_and_another_does_not() {
 }
 
 #[test]
-fn every_request_ends_once() {
+fn every_request_is_answered_or_refused_exactly_once() {
     for rps in [1.0, 50.0, 400.0] {
         let report = simulate(&fleet_of(2, 5, steady(rps, 30.0))).unwrap();
         let requests = report.requests;
@@ -41,7 +41,7 @@ fn every_request_ends_once() {
 }
 
 #[test]
-fn a_single_slow_stream_of_requests_is_cold_once_and_then_warm() {
+fn a_slow_stream_of_requests_has_one_cold_start_and_then_warm_starts() {
     let workload = Workload {
         poisson: false,
         ..steady(1.0, 60.0)
@@ -60,7 +60,7 @@ fn a_single_slow_stream_of_requests_is_cold_once_and_then_warm() {
 }
 
 #[test]
-fn more_than_the_processors_can_do_takes_longer_and_longer_until_it_is_refused() {
+fn load_beyond_the_processors_is_answered_at_their_capacity_and_breaks_the_objective() {
     // Two processors do 40 requests of 50 ms a second.
     let mut scenario = fleet_of(1, 1, steady(80.0, 60.0));
     scenario.functions[0].service = Distribution::Constant(50.0);
@@ -117,7 +117,7 @@ const SPIKE: RateShape = RateShape::Ramp {
 };
 
 #[test]
-fn a_surge_is_followed_a_spike_is_not_and_a_prescaled_spike_is_borne() {
+fn scaling_follows_a_surge_but_handles_a_spike_only_with_a_prescale() {
     let surge = simulate(&scaled(SURGE, 2400.0, Vec::new())).unwrap();
     let spike = simulate(&scaled(SPIKE, 1800.0, Vec::new())).unwrap();
     let early = Scheduled {
@@ -153,7 +153,7 @@ fn a_surge_is_followed_a_spike_is_not_and_a_prescaled_spike_is_borne() {
 }
 
 #[test]
-fn a_spike_is_met_three_minutes_and_a_boot_later() {
+fn new_nodes_serve_a_spike_three_minutes_and_a_boot_later() {
     let report = simulate(&scaled(SPIKE, 1800.0, Vec::new())).unwrap();
     let first = report.scaling[0];
     assert!((1020.0..=1140.0).contains(&first.at), "{first:?}");
@@ -168,7 +168,7 @@ fn a_spike_is_met_three_minutes_and_a_boot_later() {
 }
 
 #[test]
-fn ten_times_as_fast_a_fleet_meets_a_spike_in_a_tenth_of_the_time() {
+fn at_time_scale_10_a_fleet_scales_for_a_spike_in_a_tenth_of_the_time() {
     let shape = RateShape::Ramp {
         from: 2.0,
         to: 500.0,
@@ -195,7 +195,7 @@ fn ten_times_as_fast_a_fleet_meets_a_spike_in_a_tenth_of_the_time() {
 }
 
 #[test]
-fn a_group_shrinks_when_the_load_is_gone_and_loses_no_request() {
+fn a_group_shrinks_after_the_load_and_loses_no_request() {
     let down = RateShape::Ramp {
         from: 300.0,
         to: 10.0,
@@ -214,7 +214,7 @@ fn a_group_shrinks_when_the_load_is_gone_and_loses_no_request() {
 }
 
 #[test]
-fn on_lambda_what_exceeds_the_concurrency_is_throttled_at_once() {
+fn the_lambda_profile_throttles_requests_over_the_concurrency() {
     let profile = Profile::Lambda;
     let mut scenario = fleet_of(1, 1, steady(2000.0, 20.0));
     scenario.machine = ScenarioMachine::serverless(profile);
@@ -243,7 +243,7 @@ fn a_function_larger_than_a_node_is_refused_before_anything_runs() {
 }
 
 #[test]
-fn a_simulation_that_does_not_end_says_why() {
+fn a_simulation_over_its_event_limit_fails_with_the_reason() {
     let mut scenario = fleet_of(1, 1, steady(1000.0, 3600.0));
     scenario.events = 50_000;
     let error = simulate(&scenario).unwrap_err();
@@ -256,7 +256,7 @@ fn a_simulation_that_does_not_end_says_why() {
 }
 
 #[test]
-fn a_trace_is_replayed() {
+fn a_simulation_replays_a_trace() {
     let text = "HashOwner,HashApp,HashFunction,Trigger,1,2,3\no,a,f1,http,30,0,60\n";
     let mut scenario = fleet_of(1, 1, steady(1.0, 1.0));
     scenario.source = RequestSource::Traced(fnlocal_sim::trace::RequestTrace::read(text).unwrap());
@@ -266,7 +266,7 @@ fn a_trace_is_replayed() {
 }
 
 #[test]
-fn what_a_month_costs_follows_from_the_nodes() {
+fn the_monthly_cost_follows_from_the_number_of_nodes() {
     let mut scenario = fleet_of(4, 1, steady(1.0, 60.0));
     scenario.machine.hour = 0.1;
     let cost = simulate(&scenario).unwrap().cost;
@@ -281,7 +281,7 @@ fn killed(mut scenario: fnlocal_sim::Scenario) -> fnlocal_sim::SimulationReport 
 }
 
 #[test]
-fn a_node_that_dies_costs_what_entered_there_until_the_balancer_has_found_out() {
+fn a_dead_node_fails_only_requests_that_enter_it_until_its_health_check_fails() {
     let scenario = fleet_of(3, 12, steady(60.0, 300.0));
     let report = killed(scenario.clone());
     assert_eq!(report.deaths.len(), 1);
@@ -300,7 +300,7 @@ fn a_node_that_dies_costs_what_entered_there_until_the_balancer_has_found_out() 
 }
 
 #[test]
-fn what_was_sent_to_a_node_that_dies_is_served_where_it_entered() {
+fn requests_forwarded_to_a_dying_node_are_retried_elsewhere() {
     let mut scenario = fleet_of(3, 1, steady(40.0, 120.0));
     scenario.functions[0].service = Distribution::Constant(2_000.0);
     scenario.functions[0].cpu = 0.0;
@@ -340,7 +340,7 @@ fn at_rate(rate: f64) -> Triggered {
 }
 
 #[test]
-fn every_job_runs_beside_requests_and_none_of_them_counts_as_one() {
+fn every_job_runs_beside_requests_and_is_not_counted_as_a_request() {
     let mut scenario = fleet_of(2, 2, steady(20.0, 60.0));
     scenario.triggered = vec![at_rate(20.0)];
     let alone = simulate(&fleet_of(2, 2, steady(20.0, 60.0))).unwrap();
@@ -362,7 +362,7 @@ fn every_job_runs_beside_requests_and_none_of_them_counts_as_one() {
 }
 
 #[test]
-fn a_flood_of_jobs_waits_for_its_share_and_requests_do_not_wait_for_it() {
+fn a_flood_of_jobs_is_limited_to_its_share_and_does_not_delay_requests() {
     let flood = || {
         let mut scenario = fleet_of(1, 1, steady(5.0, 120.0));
         scenario.functions[0].service = Distribution::Constant(100.0);
@@ -393,7 +393,7 @@ fn a_flood_of_jobs_waits_for_its_share_and_requests_do_not_wait_for_it() {
 }
 
 #[test]
-fn a_schedule_of_a_scenario_fires_when_it_is_due() {
+fn a_schedule_of_a_scenario_fires_at_its_due_times() {
     let mut scenario = fleet_of(1, 1, steady(1.0, 600.0));
     scenario.triggered = vec![Triggered {
         due: Due::At(vec![0.0, 300.0, 599.0]),

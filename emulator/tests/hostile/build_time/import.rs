@@ -95,7 +95,7 @@ fn names(image: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_attack_reaches_everything_where_nothing_holds_it() {
+fn the_attack_reaches_everything_without_a_sandbox() {
     let reached = Attack::new().on_this_machine();
     for what in [
         "canary",
@@ -114,7 +114,7 @@ fn the_attack_reaches_everything_where_nothing_holds_it() {
 }
 
 #[test]
-fn code_reaches_nothing_while_it_is_built_whichever_node_there_is() {
+fn code_reaches_nothing_during_a_build_with_any_installed_node_js() {
     for node in nodes() {
         let attack = Attack::new();
         let path = path_with(node.parent().unwrap());
@@ -129,7 +129,7 @@ fn code_reaches_nothing_while_it_is_built_whichever_node_there_is() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn code_reaches_nothing_of_this_machine_when_a_release_is_made_and_served() {
+async fn code_reaches_nothing_of_this_machine_while_a_release_is_built_and_served() {
     let attack = Attack::new();
     let served = Dev::up(&attack.folder);
     let answer: Value = reqwest::get(served.at("/hi"))
@@ -144,7 +144,7 @@ async fn code_reaches_nothing_of_this_machine_when_a_release_is_made_and_served(
 }
 
 #[test]
-fn code_finds_the_names_of_its_variables_with_values_of_their_kind() {
+fn code_sees_placeholder_values_for_its_variables_during_a_build() {
     let code = "const { URL } = require('node:url');\n\
                 if (!process.env.KEY) throw new Error('no key');\n\
                 const found = [new URL(process.env.DATABASE).protocol, Number(process.env.POOL) + 1, JSON.parse(process.env.JSON)];\n\
@@ -158,7 +158,7 @@ fn code_finds_the_names_of_its_variables_with_values_of_their_kind() {
 }
 
 #[test]
-fn code_that_takes_too_much_while_it_is_imported_ends_with_the_limit_named() {
+fn code_that_exceeds_a_limit_during_import_is_ended_with_the_limit_named() {
     for (code, said) in [
         (
             "const all = []; for (;;) all.push(Buffer.alloc(1 << 26, 1));",
@@ -180,7 +180,7 @@ fn code_that_takes_too_much_while_it_is_imported_ends_with_the_limit_named() {
 }
 
 #[test]
-fn processes_that_code_leaves_behind_end_with_the_build() {
+fn processes_left_behind_by_code_end_with_the_build() {
     let code = "const { spawn } = require('node:child_process');\n\
                 for (let i = 0; i < 1000; i++) spawn('sleep', ['86400'], { detached: true, stdio: 'inherit' }).on('error', () => {});\n\
                 exports.hi = () => {};\n";
@@ -192,7 +192,7 @@ fn processes_that_code_leaves_behind_end_with_the_build() {
 }
 
 #[test]
-fn an_answer_that_a_repository_brings_along_is_not_believed() {
+fn a_forged_build_record_is_ignored() {
     let folder = Folder::new(&[("index.js", "exports.greeting = () => {};")]);
     assert_eq!(built(&folder, &[])["described"], "image");
     assert_eq!(built(&folder, &[])["described"], "known");

@@ -72,7 +72,7 @@ fn built_with(script: &str, toml: &str) -> (Folder, i32, Value, String) {
 }
 
 #[test]
-fn an_install_script_without_end_is_ended_with_its_limit_named() {
+fn an_install_script_that_exceeds_a_limit_is_ended_with_the_limit_named() {
     for (script, toml, said) in [
         (
             "setInterval(() => {}, 1000);",
@@ -127,7 +127,7 @@ fn an_install_script_runs_without_root_and_without_capabilities() {
 }
 
 #[test]
-fn links_among_installed_packages_that_lead_out_one_after_the_other_are_refused_by_name() {
+fn chained_symlinks_out_of_installed_packages_are_refused_by_name() {
     let script = "const fs = require('node:fs');\n\
                   fs.mkdirSync('a/b', { recursive: true });\n\
                   fs.symlinkSync('a/b', 'deep');\n\

@@ -28,7 +28,7 @@ fn up(from: &Path, to: &Path) -> String {
 }
 
 #[test]
-fn links_that_lead_out_by_whatever_way_are_refused_by_name() {
+fn symlinks_out_of_the_project_are_refused_by_name_however_they_are_chained() {
     type Links<'a> = Vec<(String, &'a str)>;
     let chains: [fn(&Path, &Path) -> Links<'static>; 5] = [
         |_, secret| vec![(secret.display().to_string(), "bad")],
@@ -59,7 +59,7 @@ fn links_that_lead_out_by_whatever_way_are_refused_by_name() {
 }
 
 #[test]
-fn links_in_circles_and_things_that_are_no_files_do_not_hinder_a_build() {
+fn circular_symlinks_and_special_files_do_not_block_a_build() {
     let (folder, _outside) = attacked();
     let root = folder.path();
     symlink("round", root.join("round")).unwrap();
@@ -77,7 +77,7 @@ fn links_in_circles_and_things_that_are_no_files_do_not_hinder_a_build() {
 }
 
 #[test]
-fn settings_and_lock_files_that_are_links_to_outside_are_not_read() {
+fn settings_and_lock_files_that_are_symlinks_to_the_outside_are_not_read() {
     let manifest = r#"{"name":"a","dependencies":{"ws":"8.18.0"}}"#;
     for name in [
         "package.json",
@@ -100,7 +100,7 @@ fn settings_and_lock_files_that_are_links_to_outside_are_not_read() {
 }
 
 #[test]
-fn settings_that_are_pipes_or_devices_are_errors_and_not_waited_for() {
+fn settings_files_that_are_pipes_are_refused_without_blocking() {
     for name in ["package.json", "fnlocal.toml", ".env"] {
         let (folder, _outside) = attacked();
         mkfifo(&folder.path().join(name));

@@ -32,7 +32,7 @@ fn program(at: PathBuf) -> (PathBuf, PathBuf) {
 }
 
 #[test]
-fn programs_named_by_the_settings_of_a_repository_are_not_run() {
+fn programs_named_in_a_repositorys_git_configuration_are_not_run() {
     let outside = tempfile::tempdir().unwrap();
     let (evil, noted) = program(outside.path().join("evil"));
     let evil = evil.to_str().unwrap();
@@ -87,7 +87,7 @@ fn programs_named_by_the_settings_of_a_repository_are_not_run() {
 }
 
 #[test]
-fn a_folder_among_the_files_that_looks_like_a_repository_is_not_taken_for_one() {
+fn a_project_folder_disguised_as_a_git_repository_is_not_used_as_one() {
     let outside = tempfile::tempdir().unwrap();
     let (evil, noted) = program(outside.path().join("evil"));
     let folder = Folder::new(&[("index.js", HELLO), (".git-is-above", "")]);
@@ -122,7 +122,7 @@ fn tempting(names: &[&str]) -> (Folder, Vec<PathBuf>, String) {
 }
 
 #[test]
-fn no_program_that_is_started_sees_relative_folders_of_the_path() {
+fn child_processes_get_a_path_without_relative_folders() {
     let (folder, _, path) = tempting(&[]);
     let mut command = command(folder.path(), &["--runtime", "process"]);
     command.current_dir(folder.path()).env("PATH", path);

@@ -51,21 +51,21 @@ async fn slowly_with(port: u16, path: &str, pause: Duration, more: &str) -> Stri
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_bodies_hold_no_instance_of_a_function_that_parses() {
+async fn slow_bodies_occupy_no_instance_of_a_function_with_parsed_bodies() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = processes(&folder);
     slow_bodies_hold_nothing(&dev).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_bodies_hold_no_container_of_a_function_that_parses() {
+async fn slow_bodies_occupy_no_container_of_a_function_with_parsed_bodies() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = Dev::start(&folder);
     slow_bodies_hold_nothing(&dev).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_bodies_are_answered_by_a_fleet_that_goes_on_serving() {
+async fn slow_bodies_get_408_from_a_fleet_that_keeps_serving() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = Dev::start_with(&folder, &["--runtime", "process", "--nodes", "2"]);
     let mut slow = JoinSet::new();
@@ -108,14 +108,14 @@ async fn slow_bodies_hold_nothing(dev: &Dev) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_stream_is_ended_and_its_instance_lives() {
+async fn a_slow_stream_is_ended_and_its_instance_survives() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = processes(&folder);
     a_slow_stream_is_ended(&dev).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_slow_stream_is_ended_before_the_functions_time_is_over() {
+async fn a_slow_stream_is_ended_with_a_short_function_timeout() {
     let short = "[functions.stream]\ntimeout = \"2s\"\n";
     let folder = Folder::new(&[("index.js", CODE), ("fnlocal.toml", short)]);
     let dev = processes(&folder);
@@ -140,7 +140,7 @@ async fn a_slow_stream_is_ended(dev: &Dev) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn bodies_of_every_shape_arrive_whole() {
+async fn bodies_of_every_size_and_framing_arrive_completely() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = processes(&folder);
     let http1 = reqwest::Client::new();

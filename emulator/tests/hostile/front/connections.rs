@@ -73,7 +73,7 @@ fn states() -> Vec<(&'static str, Vec<u8>)> {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn connections_in_every_bad_state_end_while_a_client_is_served() {
+async fn stalled_connections_in_every_state_are_closed_while_clients_are_served() {
     let folder = Folder::new(&[("index.js", CODE), ("fnlocal.toml", SHORT)]);
     let dev = processes(&folder);
     is_served(&dev, "/hi").await;
@@ -91,7 +91,7 @@ async fn connections_in_every_bad_state_end_while_a_client_is_served() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_trickles_or_floods_without_a_request_ends_as_well() {
+async fn connections_that_trickle_or_flood_without_a_request_are_closed() {
     let folder = Folder::new(&[("index.js", CODE), ("fnlocal.toml", SHORT)]);
     let dev = processes(&folder);
     let trickle = b"GET /hi HTTP/1.1\r\nx: ".to_vec();
@@ -149,7 +149,7 @@ fn with_few_files(folder: &Folder) -> Dev {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn idle_connections_make_room_when_all_places_are_taken() {
+async fn idle_connections_are_closed_for_new_ones_at_the_connection_limit() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = with_few_files(&folder);
     is_served(&dev, "/hi").await;
@@ -168,7 +168,7 @@ async fn idle_connections_make_room_when_all_places_are_taken() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn senders_of_half_bodies_make_room_when_all_places_are_taken() {
+async fn connections_with_unfinished_bodies_are_closed_for_new_ones_at_the_connection_limit() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = with_few_files(&folder);
     let head = b"POST /parsed HTTP/1.1\r\nhost: x\r\ncontent-length: 1344\r\n\r\n{";

@@ -87,7 +87,7 @@ async fn one_made_room(dev: &Dev, mut slow: JoinSet<String>) {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_senders_of_large_bodies_together_make_room_for_a_fast_one() {
+async fn a_crowd_of_slow_uploads_does_not_block_a_fast_one() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = processes(&folder);
     is_served(&dev, "/parsed").await;
@@ -108,7 +108,7 @@ async fn slow_senders_of_large_bodies_together_make_room_for_a_fast_one() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn slow_senders_of_asynchronous_bodies_together_make_room_for_a_fast_one() {
+async fn a_crowd_of_slow_asynchronous_uploads_does_not_block_a_fast_one() {
     let folder = Folder::new(&[("index.js", CODE)]);
     let dev = processes(&folder);
     let slow = crowd(&dev, "x-fnlocal-invoke: async\r\n");

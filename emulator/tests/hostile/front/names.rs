@@ -19,7 +19,7 @@ fn functions() -> String {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn names_of_65000_bytes_hold_up_nobody() {
+async fn function_names_of_65_000_bytes_do_not_delay_other_requests() {
     let folder = Folder::new(&[("index.js", &functions())]);
     let mut dev = processes(&folder);
     is_served(&dev, "/hi").await;
@@ -55,7 +55,7 @@ async fn names_of_65000_bytes_hold_up_nobody() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn heads_made_to_be_costly_are_answered_at_once() {
+async fn costly_request_heads_are_answered_promptly() {
     let folder = Folder::new(&[("index.js", &functions())]);
     let dev = processes(&folder);
     is_served(&dev, "/hi").await;

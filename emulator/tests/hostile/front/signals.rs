@@ -28,7 +28,7 @@ async fn get(dev: &Dev, how: &str) -> reqwest::StatusCode {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_that_ends_its_process_runs_twice_at_most() {
+async fn a_request_that_ends_its_process_runs_at_most_twice() {
     for how in ["kill", "exit", "reset"] {
         let runs = tempfile::tempdir().unwrap();
         let folder = folder(runs.path());
@@ -40,7 +40,7 @@ async fn a_request_that_ends_its_process_runs_twice_at_most() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_request_that_ends_its_container_runs_twice_at_most() {
+async fn a_request_that_ends_its_container_runs_at_most_twice() {
     let runs = tempfile::tempdir().unwrap();
     let folder = folder(runs.path());
     let mut dev = Dev::start(&folder);

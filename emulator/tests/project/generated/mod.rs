@@ -39,7 +39,7 @@ fn the_reference_has_every_key() {
 }
 
 #[test]
-fn the_types_of_config_in_code_have_every_key() {
+fn the_typescript_types_have_every_config_key() {
     check("wrapper-js/types/config.d.ts", &typescript::types());
 }
 
@@ -62,7 +62,7 @@ fn every_key_is_described() {
 }
 
 #[test]
-fn every_default_and_example_is_understood() {
+fn every_documented_example_value_parses() {
     let tables = tables::all();
     for table in &tables {
         for (key, schema) in &table.keys {
@@ -111,7 +111,7 @@ fn described<T: DeserializeOwned>(table: &str) -> T {
 }
 
 #[test]
-fn defaults_that_are_described_are_those_in_use() {
+fn the_documented_project_defaults_are_those_in_use() {
     let usual = GatewayOptions::default();
     let limits: LimitsConfig = described("LimitsConfig");
     let of = |span: Option<TimeSpan>| span.unwrap().0;
@@ -138,6 +138,6 @@ fn defaults_that_are_described_are_those_in_use() {
 }
 
 #[test]
-fn the_schema_says_nothing_of_null() {
+fn the_schema_does_not_mention_null() {
     assert!(!schema().to_string().contains("null"));
 }

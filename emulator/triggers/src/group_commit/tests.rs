@@ -141,7 +141,7 @@ fn job(body: &str) -> NewJob {
 }
 
 #[tokio::test]
-async fn a_write_that_fails_is_refused_with_its_reason_and_the_next_ones_succeed() {
+async fn a_failed_write_is_refused_with_its_reason_and_later_writes_succeed() {
     let bench = Bench::new();
     let before = bench.accept("before").await.unwrap();
     bench.broken.store(true, Ordering::SeqCst);
@@ -161,7 +161,7 @@ async fn a_write_that_fails_is_refused_with_its_reason_and_the_next_ones_succeed
 }
 
 #[tokio::test]
-async fn a_file_that_was_removed_is_restored_with_all_that_was_acknowledged() {
+async fn a_removed_queue_file_is_restored_with_all_acknowledged_jobs() {
     let bench = Bench::new();
     let before = bench.accept("before").await.unwrap();
     let path = bench.folder.path().join(FILE);
@@ -179,7 +179,7 @@ async fn a_file_that_was_removed_is_restored_with_all_that_was_acknowledged() {
 }
 
 #[tokio::test]
-async fn a_removed_file_is_noticed_although_nothing_is_written() {
+async fn a_removed_queue_file_is_restored_even_without_writes() {
     let bench = Bench::new();
     let path = bench.folder.path().join(FILE);
     std::fs::remove_file(&path).unwrap();
@@ -194,7 +194,7 @@ async fn a_removed_file_is_noticed_although_nothing_is_written() {
 }
 
 #[tokio::test]
-async fn a_purge_gives_the_files_bytes_back() {
+async fn a_purge_shrinks_the_queue_file() {
     let bench = Bench::new();
     let body = "x".repeat(1 << 20);
     let mut ids = Vec::new();
@@ -213,7 +213,7 @@ async fn a_purge_gives_the_files_bytes_back() {
 }
 
 #[tokio::test]
-async fn a_job_with_a_file_has_its_body_after_a_restart_and_no_file_when_it_is_over() {
+async fn a_body_file_survives_a_restart_and_is_removed_with_its_job() {
     let folder = tempfile::tempdir().unwrap();
     let store = QueueStore::open(folder.path()).unwrap();
     let body = store.bodies().reserve();
@@ -243,7 +243,7 @@ async fn a_job_with_a_file_has_its_body_after_a_restart_and_no_file_when_it_is_o
 }
 
 #[tokio::test]
-async fn dead_letters_are_bounded_and_the_oldest_go_first() {
+async fn dead_letters_are_bounded_and_the_oldest_are_removed_first() {
     let folder = tempfile::tempdir().unwrap();
     let store = QueueStore::open(folder.path()).unwrap();
     let dead = |body: &str| NewJob {

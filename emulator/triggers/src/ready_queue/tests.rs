@@ -108,7 +108,7 @@ impl Model {
 
 proptest! {
     #[test]
-    fn every_job_runs_to_its_end_and_those_of_a_key_in_order(
+    fn every_job_runs_to_completion_and_jobs_of_one_key_run_in_order(
         steps in proptest::collection::vec(step(), 1..200),
     ) {
         let mut model = Model::default();

@@ -204,7 +204,7 @@ mod tests {
     }
 
     #[test]
-    fn only_this_user_reads_bodies() {
+    fn body_files_are_private_to_the_user() {
         let folder = tempfile::tempdir().unwrap();
         let bodies = Bodies::open(folder.path()).unwrap();
         let body = bodies.reserve();
@@ -215,7 +215,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_that_no_job_has_goes_with_its_last_handle() {
+    fn a_body_without_a_job_is_removed_with_its_last_handle() {
         let folder = tempfile::tempdir().unwrap();
         let bodies = Bodies::open(folder.path()).unwrap();
         let (left, kept) = (bodies.reserve(), bodies.reserve());
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn orphans_are_removed_and_nothing_else() {
+    fn only_orphaned_body_files_are_removed() {
         let folder = tempfile::tempdir().unwrap();
         let bodies = Bodies::open(folder.path()).unwrap();
         let path = folder.path().join(FOLDER);

@@ -95,7 +95,7 @@ fn key(at: u64) -> String {
 }
 
 #[tokio::test]
-async fn a_due_time_makes_one_job_however_many_fire_it_and_only_the_owner_does() {
+async fn a_due_time_creates_one_job_and_only_the_owner_fires_it() {
     let test = async {
         let folder = tempfile::tempdir().unwrap();
         let bench = Bench::open(folder.path(), NOON - 1000);
@@ -119,7 +119,7 @@ async fn a_due_time_makes_one_job_however_many_fire_it_and_only_the_owner_does()
 }
 
 #[tokio::test]
-async fn a_clock_set_back_runs_nothing_twice_and_is_told() {
+async fn a_schedule_fires_no_run_twice_after_the_clock_is_set_back_and_reports_it() {
     let test = async {
         let folder = tempfile::tempdir().unwrap();
         let bench = Bench::open(folder.path(), NOON - 1000);
@@ -143,7 +143,7 @@ async fn a_clock_set_back_runs_nothing_twice_and_is_told() {
 }
 
 #[tokio::test]
-async fn what_was_due_while_nothing_ran_is_made_up_for_as_the_schedule_says() {
+async fn runs_missed_while_stopped_are_handled_as_the_schedule_configures() {
     for (missed, expected) in [(Missed::Skip, 0), (Missed::Once, 1), (Missed::All, 5)] {
         let test = async {
             let folder = tempfile::tempdir().unwrap();
@@ -174,7 +174,7 @@ async fn reopened(folder: &std::path::Path, at: u64) -> Bench {
 }
 
 #[tokio::test]
-async fn a_run_that_has_not_ended_keeps_the_next_from_beginning() {
+async fn a_schedule_without_overlap_skips_a_run_while_the_previous_one_runs() {
     let test = async {
         let folder = tempfile::tempdir().unwrap();
         let bench = Bench::open(folder.path(), NOON - 1000);
@@ -205,7 +205,7 @@ async fn a_run_that_has_not_ended_keeps_the_next_from_beginning() {
 }
 
 #[tokio::test]
-async fn who_takes_a_schedule_over_goes_on_where_the_one_before_stopped() {
+async fn a_node_that_takes_over_a_schedule_continues_after_the_last_run() {
     let test = async {
         let folders = [tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap()];
         let (a, b) = (

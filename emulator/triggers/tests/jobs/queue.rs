@@ -236,7 +236,7 @@ async fn local(test: impl Future<Output = ()>) {
 }
 
 #[tokio::test]
-async fn a_failed_run_is_tried_again_until_it_ends_well() {
+async fn a_failed_job_is_retried_until_it_succeeds() {
     local(async {
         let mut bench = Bench::new(quick(), &[("a", vec![failed(), failed()])], None);
         bench.accept("a").await;
@@ -249,7 +249,7 @@ async fn a_failed_run_is_tried_again_until_it_ends_well() {
 }
 
 #[tokio::test]
-async fn what_fails_too_often_is_kept_with_its_error_and_runs_again_when_told() {
+async fn a_job_out_of_attempts_becomes_a_dead_letter_with_its_error_and_can_be_retried() {
     local(async {
         let policy = AsyncPolicy {
             attempts: 3,
@@ -276,7 +276,7 @@ async fn what_fails_too_often_is_kept_with_its_error_and_runs_again_when_told() 
 }
 
 #[tokio::test]
-async fn an_event_that_is_wrong_itself_is_not_tried_again() {
+async fn a_job_with_an_invalid_event_is_not_retried() {
     local(async {
         let wrong = RunOutcome::Failed {
             error: "400".to_owned(),
@@ -292,7 +292,7 @@ async fn an_event_that_is_wrong_itself_is_not_tried_again() {
 }
 
 #[tokio::test]
-async fn what_could_not_begin_is_no_attempt() {
+async fn a_run_that_could_not_start_does_not_count_as_an_attempt() {
     local(async {
         let busy = RunOutcome::NotRun {
             why: "full".to_owned(),
@@ -311,7 +311,7 @@ async fn what_could_not_begin_is_no_attempt() {
 }
 
 #[tokio::test]
-async fn what_is_older_than_it_may_be_is_given_up() {
+async fn a_job_over_its_max_age_becomes_a_dead_letter() {
     local(async {
         let busy = RunOutcome::NotRun {
             why: "full".to_owned(),
@@ -334,7 +334,7 @@ async fn what_is_older_than_it_may_be_is_given_up() {
 }
 
 #[tokio::test]
-async fn what_was_accepted_runs_although_whoever_sent_it_left() {
+async fn an_accepted_job_runs_even_if_its_sender_disconnects() {
     local(async {
         let mut bench = Bench::new(quick(), &[], None);
         let queue = Rc::clone(&bench.queue);
@@ -347,7 +347,7 @@ async fn what_was_accepted_runs_although_whoever_sent_it_left() {
 }
 
 #[tokio::test]
-async fn one_key_makes_one_job_until_it_is_forgotten() {
+async fn an_idempotency_key_creates_one_job_until_it_expires() {
     local(async {
         let mut bench = Bench::new(quick(), &[], None);
         let first = bench.accept_job(keyed("a", None, Some("k"))).await;
@@ -365,7 +365,7 @@ async fn one_key_makes_one_job_until_it_is_forgotten() {
 }
 
 #[tokio::test]
-async fn jobs_of_one_key_run_one_after_the_other_in_order_even_when_one_fails() {
+async fn jobs_of_one_order_key_run_one_at_a_time_in_order_even_if_one_fails() {
     local(async {
         let mut bench = Bench::new(quick(), &[("1", vec![failed(), failed()])], None);
         for body in ["1", "2", "3"] {
@@ -383,7 +383,7 @@ async fn jobs_of_one_key_run_one_after_the_other_in_order_even_when_one_fails() 
 }
 
 #[tokio::test]
-async fn a_crash_in_the_middle_of_runs_loses_nothing() {
+async fn a_crash_during_runs_loses_no_job() {
     local(async {
         let gate = Rc::new(Notify::new());
         let bench = Bench::new(quick(), &[], Some(Rc::clone(&gate)));
@@ -410,7 +410,7 @@ async fn a_crash_in_the_middle_of_runs_loses_nothing() {
 }
 
 #[tokio::test]
-async fn no_more_jobs_run_at_once_than_there_is_room_for() {
+async fn running_jobs_are_limited_to_the_admissible_number() {
     local(async {
         let gate = Rc::new(Notify::new());
         let mut bench = Bench::new(quick(), &[], Some(Rc::clone(&gate)));
@@ -432,7 +432,7 @@ async fn no_more_jobs_run_at_once_than_there_is_room_for() {
 }
 
 #[tokio::test]
-async fn who_ends_waits_for_what_runs_and_begins_no_more() {
+async fn draining_the_queue_waits_for_running_jobs_and_starts_no_more() {
     local(async {
         let gate = Rc::new(Notify::new());
         let mut bench = Bench::new(quick(), &[], Some(Rc::clone(&gate)));
@@ -460,7 +460,7 @@ async fn who_ends_waits_for_what_runs_and_begins_no_more() {
 }
 
 #[tokio::test]
-async fn one_process_has_the_file_and_another_may_change_it_when_it_is_gone() {
+async fn the_queue_file_is_locked_by_one_process_and_can_be_changed_offline_afterwards() {
     local(async {
         let gate = Rc::new(Notify::new());
         let bench = Bench::new(quick(), &[], Some(gate));
@@ -486,7 +486,7 @@ async fn one_process_has_the_file_and_another_may_change_it_when_it_is_gone() {
 }
 
 #[tokio::test]
-async fn a_job_whose_function_is_gone_is_given_up_when_it_has_waited_as_long_as_it_may() {
+async fn a_job_of_a_removed_function_becomes_a_dead_letter_at_its_max_age() {
     local(async {
         let mut bench = Bench::new(quick(), &[], None);
         bench.invoke.gone.set(true);
@@ -516,7 +516,7 @@ async fn a_job_whose_function_is_gone_is_given_up_when_it_has_waited_as_long_as_
 }
 
 #[tokio::test]
-async fn jobs_are_handed_from_queue_to_queue_once_with_all_that_is_known_of_them() {
+async fn jobs_are_handed_over_once_with_their_attempts_errors_and_keys() {
     local(async {
         let failing = vec![failed(); 9];
         let slow = AsyncPolicy {
@@ -595,7 +595,7 @@ fn slow() -> AsyncPolicy {
 }
 
 #[tokio::test]
-async fn a_clock_that_is_set_changes_nothing_about_when_jobs_run_and_is_told() {
+async fn setting_the_clock_does_not_change_when_jobs_run_and_is_reported() {
     const DAY: i64 = 24 * 3_600_000;
     LocalSet::new()
         .run_until(async {
@@ -646,7 +646,7 @@ async fn a_clock_that_is_set_changes_nothing_about_when_jobs_run_and_is_told() {
 }
 
 #[tokio::test]
-async fn a_clock_set_back_before_a_restart_holds_no_job_up() {
+async fn a_clock_set_back_before_a_restart_delays_no_job() {
     LocalSet::new()
         .run_until(async {
             let mut bench = Bench::new(slow(), &[("a", vec![failed()])], None);

@@ -38,26 +38,26 @@ const FORWARD: &str = "2026-03-29";
 const BACK: &str = "2026-10-25";
 
 #[test]
-fn a_time_that_does_not_exist_is_due_right_after_the_gap() {
+fn a_time_skipped_by_daylight_saving_is_due_right_after_the_gap() {
     assert_eq!(due("30 2 * * *", FORWARD, "00:00", "23:00"), ["01:00"]);
     assert_eq!(due("30 2 * * *", "2026-03-30", "00:00", "23:00"), ["00:30"]);
 }
 
 #[test]
-fn a_time_that_comes_twice_is_due_the_first_time() {
+fn a_time_repeated_by_daylight_saving_is_due_only_the_first_time() {
     assert_eq!(due("30 2 * * *", BACK, "00:00", "23:00"), ["00:30"]);
     assert_eq!(due("30 2 * * *", "2026-10-26", "00:00", "23:00"), ["01:30"]);
 }
 
 #[test]
-fn what_is_due_every_so_often_leaves_the_gap_out_and_goes_through_the_hour_twice() {
+fn an_interval_schedule_skips_the_gap_and_fires_through_both_repeated_hours() {
     let half_hours = ["00:30", "01:00", "01:30", "02:00"];
     assert_eq!(due("*/30 * * * *", FORWARD, "00:00", "02:00"), half_hours);
     assert_eq!(due("*/30 * * * *", BACK, "00:00", "02:00"), half_hours);
 }
 
 #[test]
-fn lists_and_ranges_are_fixed_times_each_for_itself() {
+fn every_time_of_a_list_or_range_is_treated_as_a_fixed_time() {
     let all = |cron, day| due(cron, day, "00:10", "22:50");
     assert_eq!(all("0 2,14 * * *", FORWARD), ["01:00", "12:00"]);
     assert_eq!(all("30 2,14 * * *", BACK), ["00:30", "13:30"]);
@@ -100,7 +100,7 @@ fn a_schedule_that_is_never_due_is_refused() {
 }
 
 #[test]
-fn a_schedule_that_is_seldom_due_is_found() {
+fn the_next_time_of_a_rare_schedule_is_found() {
     let schedule = |cron| Schedule::new(&ScheduleSpec::cron(cron)).unwrap();
     let now = at("2026-01-01T00:00:00Z");
     assert_eq!(
@@ -118,7 +118,7 @@ fn a_schedule_that_is_seldom_due_is_found() {
 }
 
 #[test]
-fn looks_neither_overlap_nor_leave_gaps() {
+fn consecutive_due_intervals_neither_overlap_nor_leave_gaps() {
     let schedule = berlin("*/7 * * * *");
     let (begin, end) = (at("2026-10-24T22:00:00Z"), at("2026-10-25T04:00:00Z"));
     let whole = schedule.due(begin, end);
@@ -134,7 +134,7 @@ fn looks_neither_overlap_nor_leave_gaps() {
 }
 
 #[test]
-fn missed_runs_are_left_out_made_up_for_once_or_all() {
+fn the_missed_setting_runs_none_one_or_all_of_the_missed_runs() {
     let run = |missed| {
         let spec = ScheduleSpec {
             missed,
@@ -151,7 +151,7 @@ fn missed_runs_are_left_out_made_up_for_once_or_all() {
 }
 
 #[test]
-fn however_long_nobody_looked_only_so_many_are_made_up_for() {
+fn the_number_of_missed_runs_made_up_for_is_bounded() {
     let spec = ScheduleSpec {
         missed: Missed::All,
         ..ScheduleSpec::cron("* * * * *")
@@ -164,7 +164,7 @@ fn however_long_nobody_looked_only_so_many_are_made_up_for() {
 }
 
 #[test]
-fn nonsense_is_named_with_its_key() {
+fn an_invalid_schedule_is_refused_with_its_key() {
     let error = |spec: ScheduleSpec| Schedule::new(&spec).unwrap_err();
     let often = error(ScheduleSpec::cron("often"));
     assert!(often.to_string().contains("`often`") && often.key() == "cron");

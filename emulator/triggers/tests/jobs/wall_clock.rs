@@ -188,7 +188,7 @@ fn millis(at: DateTime<Utc>) -> u64 {
 }
 
 #[test]
-fn schedules_are_due_as_the_clock_on_the_wall_shows_it_in_every_zone() {
+fn schedules_are_due_by_the_wall_clock_in_every_time_zone() {
     let mut compared = 0;
     for (name, year) in ZONES {
         let zone: Tz = name.parse().unwrap();

@@ -41,7 +41,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_variable_keeps_its_name_and_its_kind_but_not_its_value() {
+    fn a_placeholder_has_the_name_and_kind_of_its_variable_but_not_the_value() {
         for (value, expected) in [
             ("", ""),
             ("5432", "1"),

@@ -64,7 +64,7 @@ mod tests {
     }
 
     #[test]
-    fn links_may_lead_about_but_not_out() {
+    fn symlinks_may_point_anywhere_inside_but_not_outside() {
         let one = |path: &str, to: &str| stays_among(&[(path, to)], path);
         assert!(one("node_modules/.bin/a", "../a/cli.js"));
         assert!(one("node_modules/a", ".pnpm/a@1/node_modules/a"));
@@ -77,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn links_that_lead_out_one_after_the_other_do_not_stay() {
+    fn chained_symlinks_that_escape_are_rejected() {
         // By its text each is inside.
         let chained = [
             ("node_modules/a/here", "."),
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[test]
-    fn links_in_circles_do_not_stay() {
+    fn circular_symlinks_are_rejected() {
         let circle = [("node_modules/a", "b"), ("node_modules/b", "a/x")];
         assert!(!stays_among(&circle, "node_modules/a"));
         assert!(!stays_among(&[("node_modules/a", "a")], "node_modules/a"));

@@ -69,7 +69,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ranges_are_those_of_npm_in_their_usual_forms() {
+    fn common_npm_version_ranges_are_supported() {
         for range in [
             "*",
             "",

@@ -202,7 +202,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pnpms_list_is_read_with_quotes_comments_and_what_follows_it() {
+    fn the_packages_list_of_pnpm_workspace_yaml_is_parsed() {
         let text = "# all\ncatalog:\n  a: 1\npackages:\n  # ours\n  - 'packages/*' # libs\n  - \"!packages/old\"\n\n  - apps/**\nonlyBuiltDependencies:\n  - esbuild\n";
         assert_eq!(listed(text), ["packages/*", "!packages/old", "apps/**"]);
         assert_eq!(listed("packages: []\n"), [""; 0]);

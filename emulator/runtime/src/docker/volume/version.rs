@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_version_shares_with_the_one_before_is_linked_and_not_sent() {
+    fn files_unchanged_since_the_previous_version_are_linked_and_not_sent() {
         let folder = tempfile::tempdir().unwrap();
         let (old, new) = (folder.path().join("old"), folder.path().join("new"));
         for version in [&old, &new] {
