@@ -240,7 +240,7 @@ async function triggered(runner, headers, body) {
   return json;
 }
 
-test("what triggers send has the shape of AWS's own events", async (t) => {
+test("events of triggers have the shape of AWS's own events", async (t) => {
   const runner = await bound(t, "async (event) => event");
   const scheduled = await triggered(runner, { ...CE, "x-fnlocal-trigger": "schedule", "ce-id": "f@x" }, '{"due":"x"}');
   assert.deepEqual(scheduled, {

@@ -105,7 +105,7 @@ async fn containers_are_named_after_their_project_and_function() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_container_that_writes_beside_its_code_is_told_where_to_write() {
+async fn a_write_beside_the_code_of_a_container_fails_with_the_place_to_write_to() {
     // As the functions for Google's conformance client do.
     let code = "exports.hi = () => require('fs').writeFileSync('function_output.json', '{}');";
     let folder = Folder::new(&[("index.js", code)]);

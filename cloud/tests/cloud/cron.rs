@@ -198,7 +198,7 @@ fn a_year_of_firings_is_the_same_at_eventbridge_in_five_time_zones() {
 }
 
 #[test]
-fn what_eventbridge_cannot_say_is_refused_with_the_reason() {
+fn a_cron_expression_that_eventbridge_lacks_is_refused_with_the_reason() {
     let refused = |cron: &str| to_eventbridge(&spec(cron, "UTC")).unwrap_err();
     assert!(refused("*/10 * * * * *").contains("seconds"));
     assert!(refused("0 9 13 * FRI").contains("days of the month and days of the week"));

@@ -41,7 +41,7 @@ async fn a_job_runs_with_all_that_it_was_accepted_with_and_is_deleted_at_its_end
 }
 
 #[tokio::test]
-async fn what_fails_too_often_is_a_dead_letter_with_its_error_and_runs_again_when_told() {
+async fn a_job_that_fails_too_often_becomes_a_dead_letter_and_runs_again_on_retry() {
     local(async {
         let stage = Stage::new().await;
         let node = stage.node();
@@ -232,7 +232,7 @@ async fn an_idempotency_key_makes_one_job_that_has_one_number() {
 }
 
 #[tokio::test]
-async fn what_no_message_can_hold_or_sqs_does_not_answer_is_not_accepted() {
+async fn a_job_that_is_too_large_or_that_sqs_does_not_confirm_is_not_accepted() {
     local(async {
         let stage = Stage::new().await;
         let queue = stage.queue();

@@ -307,7 +307,7 @@ async fn schedules_follow_the_release_and_the_queue_outlives_them() {
 }
 
 #[tokio::test]
-async fn a_queue_that_somebody_changed_is_set_right() {
+async fn a_queue_that_was_changed_by_hand_is_restored() {
     let play = Play::with_values().await;
     let mut project = Project::new();
     promote(&play, &mut project).await;

@@ -215,7 +215,7 @@ fn vercel_firebase_and_wrangler_files_are_read_with_their_comments() {
 }
 
 #[test]
-fn what_is_no_such_file_is_refused_with_its_place() {
+fn a_file_of_no_known_platform_is_refused_with_its_path() {
     let deep = "[".repeat(5_000);
     let folder = folder(&[
         ("template.yaml", "a: [1\nb: 2"),

@@ -47,7 +47,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_line_is_told_only_where_there_is_one_place() {
+    fn a_line_is_reported_only_if_the_key_occurs_once() {
         let source = "a({\n  maxInstances: 1,\n  max_instances: 2, xmax_instances: 3,\n});";
         assert_eq!(line_of(source, "maxInstances"), Some(2));
         assert_eq!(line_of(source, "max_instances"), Some(3));

@@ -23,7 +23,7 @@ fn read(snapshot: &Snapshot, path: &str) -> String {
 const ENUM: &str = "export enum A { B = 1 }\n";
 
 #[test]
-fn what_is_made_stands_beside_its_source_and_is_no_part_of_the_hash() {
+fn translated_files_lie_beside_their_sources_and_do_not_change_the_hash() {
     let files = [
         ("package.json", r#"{ "type": "module" }"#),
         (

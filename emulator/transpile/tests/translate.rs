@@ -88,7 +88,7 @@ fn is_plain(files: &[(&str, &str)]) -> bool {
 const MODULE: (&str, &str) = ("package.json", r#"{ "type": "module" }"#);
 
 #[test]
-fn what_node_strips_and_finds_is_plain_and_nothing_else_is() {
+fn a_package_is_plain_only_if_node_strips_its_types_and_finds_its_imports() {
     let b = ("b.ts", "export type T = 1;\nexport const b: T = 1;\n");
     let plain = [
         "import { b, type T } from './b.ts'; export const a: T = b;",
@@ -226,7 +226,7 @@ fn class_fields_are_assigned_where_typescript_assigns_them() {
 }
 
 #[test]
-fn what_cannot_be_translated_throws_the_reason_and_exports_what_others_import() {
+fn an_untranslatable_file_throws_the_reason_and_keeps_the_exports_that_others_import() {
     let files = [
         MODULE,
         ("bad.ts", "\n\n  export const a = ;"),
