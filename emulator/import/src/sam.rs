@@ -59,10 +59,7 @@ fn function(project: &mut ImportedProject, root: &Path, id: &str, own: &Value, g
         ),
         ..ImportedFunction::default()
     };
-    for variables in [globals, own] {
-        let variables = &variables["Environment"]["Variables"];
-        project.environment(variables, &mut function.env, &name);
-    }
+    variables(project, &mut function, &name, [globals, own]);
     for (event, described) in entries(&own["Events"]) {
         let properties = &described["Properties"];
         match described["Type"].as_str().unwrap_or_default() {
@@ -97,4 +94,17 @@ fn function(project: &mut ImportedProject, root: &Path, id: &str, own: &Value, g
         }
     }
     project.functions.insert(name, function);
+}
+
+/// Takes over the variables of all functions, then of one.
+fn variables(
+    project: &mut ImportedProject,
+    function: &mut ImportedFunction,
+    name: &str,
+    tables: [&Value; 2],
+) {
+    for table in tables {
+        let variables = &table["Environment"]["Variables"];
+        project.environment(variables, &mut function.env, name);
+    }
 }

@@ -63,6 +63,16 @@ pub fn read(file: &Value, root: &Path) -> ImportedProject {
             _ => project.leave(format!("rewrite {source} to {to}")),
         }
     }
+    crons_and_variables(&mut project, file);
+    for key in ["headers", "redirects", "regions", "builds", "images"] {
+        if !file[key].is_null() {
+            project.leave(format!("`{key}`"));
+        }
+    }
+    project
+}
+
+fn crons_and_variables(project: &mut ImportedProject, file: &Value) {
     for cron in items(&file["crons"]) {
         let path = cron["path"].as_str().unwrap_or_default();
         let name = stem_of(path.trim_start_matches("/api/"));
@@ -82,12 +92,6 @@ pub fn read(file: &Value, root: &Path) -> ImportedProject {
             )),
         }
     }
-    for key in ["headers", "redirects", "regions", "builds", "images"] {
-        if !file[key].is_null() {
-            project.leave(format!("`{key}`"));
-        }
-    }
-    project
 }
 
 /// The name of a function's file in `users`, `users.js` or `users?id=7`.
