@@ -2,7 +2,7 @@ use std::fs;
 use std::os::unix::fs::symlink;
 
 use fnlocal_api::UserError;
-use fnlocal_project::{CodeStore, LocalDependencies, Package, Project, Snapshot, StateDir};
+use fnlocal_project::{CodeStore, Package, Project, Snapshot, StateDir};
 
 use super::Folder;
 
@@ -213,8 +213,8 @@ fn packages_that_others_depend_on_name_what_was_made_of_their_typescript() {
         ("vendor/shared/src/index.ts", ENUM),
     ]);
     let package = folder.open().packages[0].clone();
-    let local = LocalDependencies::of(&package).unwrap().unwrap();
-    let files = local.mirror(&package).unwrap();
+    let local = package.local_dependencies().unwrap().unwrap();
+    let files = package.mirror(&local).unwrap();
     let text = |path: &str| {
         let file = files.iter().find(|file| file.path.ends_with(path)).unwrap();
         String::from_utf8(file.bytes.clone()).unwrap()
