@@ -53,12 +53,7 @@ impl Aws {
         let mut ids = ids.clone();
         if let Some(group) = group {
             let arn = group.target_group_arn().unwrap_or_default().to_owned();
-            let call = self.elb.describe_target_group_attributes();
-            let call = call.target_group_arn(&arn);
-            let attributes = called!("elasticloadbalancing:DescribeTargetGroupAttributes", call)?;
-            let mut attributes = attributes.attributes().iter();
-            let drain = attributes.find(|one| one.key() == Some(DRAIN));
-            let drain_seconds = number(drain.and_then(|one| one.value()));
+            let drain_seconds = self.drain_seconds(&arn).await?;
             let resource = Resource::TargetGroup(plain_group(&name, &group, drain_seconds));
             ids.insert(resource.key(), arn.clone());
             let owner = self.elb_owner(&arn).await?;
@@ -76,21 +71,15 @@ impl Aws {
         let mut subnets: Vec<String> = zones.filter_map(|zone| zone.subnet_id.clone()).collect();
         subnets.sort();
         let firewalls = balancer.security_groups().iter();
-        let call = self.elb.describe_load_balancer_attributes();
-        let call = call.load_balancer_arn(&arn);
-        let attributes = called!("elasticloadbalancing:DescribeLoadBalancerAttributes", call)?;
-        let attribute = |key| {
-            let mut all = attributes.attributes().iter();
-            all.find(|one| one.key() == Some(key))?.value()
-        };
+        let (idle_seconds, drops_invalid_headers) = self.balancer_attributes(&arn).await?;
         let resource = Resource::Balancer(LoadBalancer {
             name,
             subnets,
             firewalls: firewalls
                 .map(|id| ids.name_of(ResourceKind::SecurityGroup, id))
                 .collect(),
-            idle_seconds: number(attribute(IDLE)),
-            drops_invalid_headers: attribute(DROP_INVALID) == Some("true"),
+            idle_seconds,
+            drops_invalid_headers,
         });
         let owner = self.elb_owner(&arn).await?;
         let listeners = self.read_listeners(&arn, &owner, &ids).await?;
@@ -107,6 +96,29 @@ impl Aws {
             owner,
         });
         Ok((found, door))
+    }
+
+    /// The time that a target group leaves to requests of a node that goes.
+    async fn drain_seconds(&self, arn: &str) -> Result<u32, CloudError> {
+        let call = self.elb.describe_target_group_attributes();
+        let call = call.target_group_arn(arn);
+        let attributes = called!("elasticloadbalancing:DescribeTargetGroupAttributes", call)?;
+        let mut attributes = attributes.attributes().iter();
+        let drain = attributes.find(|one| one.key() == Some(DRAIN));
+        Ok(number(drain.and_then(|one| one.value())))
+    }
+
+    /// A balancer's idle timeout, and whether it drops headers with invalid names.
+    async fn balancer_attributes(&self, arn: &str) -> Result<(u32, bool), CloudError> {
+        let call = self.elb.describe_load_balancer_attributes();
+        let call = call.load_balancer_arn(arn);
+        let attributes = called!("elasticloadbalancing:DescribeLoadBalancerAttributes", call)?;
+        let attribute = |key| {
+            let mut all = attributes.attributes().iter();
+            all.find(|one| one.key() == Some(key))?.value()
+        };
+        let drops = attribute(DROP_INVALID) == Some("true");
+        Ok((number(attribute(IDLE)), drops))
     }
 
     /// Where requests come in.

@@ -105,7 +105,7 @@ impl Dependencies {
         let inputs = request.inputs;
         let (manager, lock) = match found {
             Some((manager, of, lock)) => (
-                manager.as_brought(inputs.brought.as_deref()),
+                manager.brought_as(inputs.brought.as_deref()),
                 Some((name_of(of), lock)),
             ),
             None => (Manager::Npm, None),

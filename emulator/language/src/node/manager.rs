@@ -68,7 +68,7 @@ impl Manager {
     }
 
     /// The same in the version of the Yarn that a project brings, if its file's name says one.
-    pub fn as_brought(self, yarn: Option<&str>) -> Self {
+    pub fn brought_as(self, yarn: Option<&str>) -> Self {
         let version = yarn.and_then(|path| {
             let name = path.rsplit('/').next()?;
             name.strip_prefix("yarn-")?.strip_suffix(".cjs")
