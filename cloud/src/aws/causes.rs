@@ -44,7 +44,9 @@ fn chain<'a>(
 }
 
 fn first_line(text: &str) -> String {
-    let line = text.lines().next().unwrap_or_default().trim();
+    let line = text.lines().next().unwrap_or_default();
+    // The SDK appends its own `Debug` output to errors that it has no type for.
+    let line = line.split(": Error {").next().unwrap_or(line).trim();
     match line.char_indices().nth(MAX_CAUSE_CHARS) {
         Some((end, _)) => format!("{}…", &line[..end]),
         None => line.to_owned(),
@@ -79,6 +81,13 @@ mod tests {
         assert!(!text.contains('{') && text.len() < 400, "{text}");
         let other: AnySdkError = SdkError::timeout_error(std::io::Error::other("slow"));
         assert!(credentials(&other).is_none());
+    }
+
+    #[test]
+    fn debug_output_of_the_sdk_in_a_text_is_cut_off() {
+        let text = "unhandled error (AccessDenied): Error { code: \"AccessDenied\" }";
+        let error = std::io::Error::other(text);
+        assert_eq!(causes(&error), "unhandled error (AccessDenied)");
     }
 
     #[test]
