@@ -32,48 +32,6 @@ async fn aws_problems_are_reported_before_any_resource_is_created() {
     );
     away.refused(69, "AWS did not answer", "check the connection");
 
-    for (profile, said, hint) in [
-        (
-            "sso_session = work\nsso_account_id = 123456789012\nsso_role_name = dev\n\
-             [sso-session work]\nsso_region = eu-west-1\nsso_start_url = https://sso.example\n",
-            "the AWS credentials cannot be read",
-            "aws sso login",
-        ),
-        (
-            "login_session = arn:aws:iam::123456789012:user/ada\n",
-            "the AWS credentials cannot be read",
-            "aws login",
-        ),
-        (
-            "credential_process = false\n",
-            "the AWS credentials cannot be read",
-            "~/.aws/config",
-        ),
-        (
-            "role_arn = arn:aws:iam::123456789012:role/dev\nsource_profile = keys\n\
-             mfa_serial = arn:aws:iam::123456789012:mfa/ada\n[profile keys]\n\
-             aws_access_key_id = AKIDPLAY\naws_secret_access_key = secret\n",
-            "the AWS profile `odd` wants a code of an MFA device",
-            "aws configure export-credentials --profile odd",
-        ),
-    ] {
-        cloud.play.clear().await;
-        let denied = json!({ "mode": "error", "code": "AccessDenied" });
-        cloud.play.fault("sts:AssumeRole", 1, denied).await;
-        cloud
-            .folder
-            .write("aws-config", &format!("[profile odd]\n{profile}"));
-        let mut command = cloud.command(&["status"]);
-        command
-            .env("AWS_PROFILE", "odd")
-            .env("AWS_CONFIG_FILE", cloud.folder.path().join("aws-config"));
-        command
-            .env_remove("AWS_ACCESS_KEY_ID")
-            .env_remove("AWS_SECRET_ACCESS_KEY");
-        command.env("HOME", cloud.folder.path());
-        Ended::of(command.output().unwrap()).refused(69, said, hint);
-    }
-
     let cases = [
         (
             "sts:GetCallerIdentity",
@@ -120,6 +78,52 @@ async fn aws_problems_are_reported_before_any_resource_is_created() {
     );
 }
 
+#[tokio::test]
+async fn profiles_without_usable_credentials_are_refused_with_what_renews_them() {
+    let cloud = Cloud::new();
+    for (profile, said, hint) in [
+        (
+            "sso_session = work\nsso_account_id = 123456789012\nsso_role_name = dev\n\
+             [sso-session work]\nsso_region = eu-west-1\nsso_start_url = https://sso.example\n",
+            "the AWS credentials cannot be read",
+            "aws sso login",
+        ),
+        (
+            "login_session = arn:aws:iam::123456789012:user/ada\n",
+            "the AWS credentials cannot be read",
+            "aws login",
+        ),
+        (
+            "credential_process = false\n",
+            "the AWS credentials cannot be read",
+            "~/.aws/config",
+        ),
+        (
+            "role_arn = arn:aws:iam::123456789012:role/dev\nsource_profile = keys\n\
+             mfa_serial = arn:aws:iam::123456789012:mfa/ada\n[profile keys]\n\
+             aws_access_key_id = AKIDPLAY\naws_secret_access_key = secret\n",
+            "the AWS profile `odd` wants a code of an MFA device",
+            "aws configure export-credentials --profile odd",
+        ),
+    ] {
+        cloud.play.clear().await;
+        let denied = json!({ "mode": "error", "code": "AccessDenied" });
+        cloud.play.fault("sts:AssumeRole", 1, denied).await;
+        cloud
+            .folder
+            .write("aws-config", &format!("[profile odd]\n{profile}"));
+        let mut command = cloud.command(&["status"]);
+        command
+            .env("AWS_PROFILE", "odd")
+            .env("AWS_CONFIG_FILE", cloud.folder.path().join("aws-config"));
+        command
+            .env_remove("AWS_ACCESS_KEY_ID")
+            .env_remove("AWS_SECRET_ACCESS_KEY");
+        command.env("HOME", cloud.folder.path());
+        Ended::of(command.output().unwrap()).refused(69, said, hint);
+    }
+}
+
 /// A program whose loader is named as no system names it.
 fn without_its_loader(mut program: Vec<u8>) -> Vec<u8> {
     let name = b"/ld-linux";
@@ -150,7 +154,9 @@ async fn project_problems_are_reported_by_name_before_a_promote() {
     let long = cloud.promote(&[]);
     assert_eq!(long.code, 2, "{long:?}");
     let role = long.stdout.lines().find(|line| line.contains("+ role "));
-    let name = role.and_then(|line| line.split_whitespace().nth(2)).unwrap();
+    let name = role
+        .and_then(|line| line.split_whitespace().nth(2))
+        .unwrap();
     assert!(name.len() <= 64, "{name}");
     toml("name = \"auction\"\n[env.prod]\n");
     cloud
