@@ -108,6 +108,11 @@ async fn answers(dev: &mut Dev, folder: &Folder) {
         .await
         .unwrap();
     assert_eq!(forged["path"], "/users");
+    shown(folder);
+}
+
+/// `ps` names the signature of each function.
+fn shown(folder: &str) {
     let (code, out, err) = fnlocal(&["ps", "--json", "--folder", folder]);
     assert_eq!(code, 0, "{err}");
     let shown: Value = serde_json::from_str(&out).unwrap();
