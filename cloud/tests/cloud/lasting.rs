@@ -24,7 +24,7 @@ async fn every_invocation_runs_although_nodes_are_killed_without_a_word() {
         let stage = Stage::new().await;
         let (jobs, kills) = extent();
         stage.story.run_time.set(Duration::from_millis(20));
-        let mut nodes = vec![stage.node(), stage.node(), stage.node()];
+        let mut nodes = [stage.node(), stage.node(), stage.node()];
         let mut killed = 0;
         for first in (0..jobs).step_by(10) {
             let ten = (first..first + 10).map(|number| match number % 10 {
