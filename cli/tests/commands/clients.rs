@@ -59,19 +59,16 @@ fn the_body_of_a_refused_upload_is_read_so_that_the_client_gets_the_answer() {
 }
 
 #[test]
-fn every_forwarded_for_address_is_passed_to_the_function() {
+fn every_forwarded_for_header_is_read_and_the_last_untrusted_address_is_the_client() {
     let (_folder, dev) = start("");
     let mut stream = connect(&dev);
     let request = b"GET /headers HTTP/1.1\r\nhost: localhost\r\nx-forwarded-for: 10.0.0.1\r\n\
-        x-forwarded-for: 10.0.0.2, 10.0.0.3\r\nconnection: close\r\n\r\n";
+        x-forwarded-for: 10.0.0.2, 10.0.0.3, 127.0.0.1\r\nconnection: close\r\n\r\n";
     stream.write_all(request).unwrap();
     let mut answer = String::new();
     stream.read_to_string(&mut answer).unwrap();
     let seen: Value = serde_json::from_str(answer.split("\r\n\r\n").nth(1).unwrap()).unwrap();
-    assert_eq!(
-        seen["x-forwarded-for"],
-        "10.0.0.1, 10.0.0.2, 10.0.0.3, 127.0.0.1"
-    );
+    assert_eq!(seen["x-forwarded-for"], "10.0.0.3, 127.0.0.1, 127.0.0.1");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

@@ -59,6 +59,19 @@ fn how(example: &str) -> How {
     }
 }
 
+/// The smallest file of another platform that an example takes over, by its name.
+fn foreign(example: &str) -> Option<(&'static str, &'static str)> {
+    let files = [
+        (
+            "template.yaml",
+            r"Resources:\n  Hi:\n    Type: AWS::Serverless::Function\n    Properties:\n      Handler: a.handler\n",
+        ),
+        ("wrangler.toml", r#"name = "w"\nmain = "index.js"\n"#),
+    ];
+    let name = example.strip_prefix("fnlocal init --from ")?;
+    files.into_iter().find(|(file, _)| *file == name)
+}
+
 /// The same, shorter, on ports that are free, and without touching what others keep.
 fn adapted(example: &str, releases: &[String]) -> String {
     let mut text = example
@@ -69,6 +82,9 @@ fn adapted(example: &str, releases: &[String]) -> String {
         .replace("77b0c2d1", &releases[1]);
     if text == "fnlocal init" {
         return "mkdir fresh && cd fresh && fnlocal init".to_owned();
+    }
+    if let Some((name, content)) = foreign(&text) {
+        return format!("mkdir of-{name} && cd of-{name} && printf '{content}' >{name} && {text}");
     }
     if text.contains(JOB) {
         // Each has a job of its own, which was given up at once.
