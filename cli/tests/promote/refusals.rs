@@ -161,7 +161,7 @@ async fn project_problems_are_reported_by_name_before_a_promote() {
     toml("name = \"auction\"\n[env.prod]\n");
     cloud
         .promote(&[])
-        .refused(64, "no AWS region is named", "region = ");
+        .refused(64, "names no AWS region", "region = ");
 
     toml("name = \"auction\"\n[env.prod]\nregion = \"eu-west-1\"\n");
     let script = cloud.folder.path().join("fnlocal.toml");

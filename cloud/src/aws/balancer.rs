@@ -373,7 +373,10 @@ fn plain(listener: &ElbListener, ids: &Ids) -> Listener {
     Listener {
         name: listener.port().unwrap_or(0).to_string(),
         certificate: certificate.and_then(|certificate| certificate.certificate_arn.clone()),
-        tls_policy: listener.ssl_policy().map(str::to_owned),
+        tls_policy: listener
+            .ssl_policy()
+            .filter(|_| certificate.is_some())
+            .map(str::to_owned),
         forward: forward.map(|arn| ids.name_of(ResourceKind::TargetGroup, arn)),
     }
 }

@@ -3,6 +3,7 @@
 use std::error::Error as StdError;
 
 use aws_credential_types::provider::error::CredentialsError;
+use aws_smithy_types::error::ErrorMetadata;
 
 /// Texts of wrappers, which say nothing that their cause does not.
 const WRAPPERS: [&str; 5] = [
@@ -20,7 +21,11 @@ const MAX_CAUSE_CHARS: usize = 200;
 pub(crate) fn causes(error: &(dyn StdError + 'static)) -> String {
     let mut said: Vec<String> = Vec::new();
     for cause in chain(error) {
-        let text = first_line(&cause.to_string());
+        let text = match cause.downcast_ref::<ErrorMetadata>() {
+            // Its own text is `Debug` output.
+            Some(service) => first_line(service.message().unwrap_or_default()),
+            None => first_line(&cause.to_string()),
+        };
         let repeated = said.last().is_some_and(|last| last.contains(&text));
         if !text.is_empty() && !repeated && !WRAPPERS.contains(&text.as_str()) {
             said.push(text);

@@ -9,15 +9,18 @@ use super::sources::EXTENSIONS;
 /// Endings of what Node loads besides code.
 const DATA: [&str; 3] = ["json", "node", "wasm"];
 
+/// The maximum length in bytes of a path that is named.
+const MAX_PATH_BYTES: usize = 4096;
+
 /// The name in an import or a `require`; or else a path beside the module's URL, or the texts that
-/// are joined to `__dirname`.
+/// are joined to `__dirname`. Repetitions are not counted: a count of hundreds costs megabytes.
 static IMPORTS: LazyLock<Option<Regex>> = LazyLock::new(|| {
-    let text = r#"\s*["'`]([^"'`\n]{1,300})["'`]"#;
+    let text = r#"\s*["'`]([^"'`\n]+)["'`]"#;
     let module = r"\b(?:from|import|require(?:\.resolve)?)\s*\(?";
     let url = r"\bURL\s*\(";
     let folder = r"(?:__dirname|\bimport\.meta\.dirname)";
-    let joined = r#"((?:\s*[,+]\s*["'`][^"'`\n]{1,300}["'`]){1,20})"#;
-    let inside = r#"\$\{\s*(?:__dirname|import\.meta\.dirname)\s*\}([^"'`$\n]{1,300})"#;
+    let joined = r#"((?:\s*[,+]\s*["'`][^"'`\n]+["'`])+)"#;
+    let inside = r#"\$\{\s*(?:__dirname|import\.meta\.dirname)\s*\}([^"'`$\n]+)"#;
     let all = format!("{module}{text}|{url}{text}|{folder}{joined}|{inside}");
     Regex::new(&all).ok()
 });
@@ -29,6 +32,7 @@ const READ: char = '/';
 pub(super) fn relative_imports(source: &str) -> Vec<String> {
     let found = IMPORTS.iter().flat_map(|regex| regex.captures_iter(source));
     let found = found.filter_map(|found| relative(&found));
+    let found = found.filter(|path| path.len() <= MAX_PATH_BYTES);
     // Node passes what follows to the module.
     let path = |import: String| {
         import

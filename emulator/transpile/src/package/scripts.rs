@@ -18,7 +18,7 @@ const MAX_BYTES: usize = 1 << 20;
 
 /// Most that looks like an import; the parser tells the rest apart.
 static IMPORT: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r#"(?:from|import|require)\s*\(?\s*["']([^"'\n]{1,500})["']"#).expect("it is valid")
+    Regex::new(r#"(?:from|import|require)\s*\(?\s*["']([^"'\n]+)["']"#).expect("it is valid")
 });
 
 /// The imports of scripts, by their digests.
