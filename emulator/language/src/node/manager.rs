@@ -352,7 +352,7 @@ mod tests {
     }
 
     #[test]
-    fn the_yarn_that_a_project_brings_runs_in_place_of_a_registrys() {
+    fn the_yarn_release_of_a_project_runs_in_place_of_one_from_a_registry() {
         let steps = Manager::Berry("4".to_owned()).steps(&ManagerInstall {
             yarn: Some(".yarn/releases/yarn-4.5.0.cjs"),
             ..PLAN

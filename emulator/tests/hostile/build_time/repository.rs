@@ -32,7 +32,7 @@ fn program(at: PathBuf) -> (PathBuf, PathBuf) {
 }
 
 #[test]
-fn programs_named_in_a_repositorys_git_configuration_are_not_run() {
+fn programs_named_in_the_git_configuration_of_a_repository_are_not_run() {
     let outside = tempfile::tempdir().unwrap();
     let (evil, noted) = program(outside.path().join("evil"));
     let evil = evil.to_str().unwrap();
