@@ -196,6 +196,18 @@ export class Instance {
   }
 
   /**
+   * The parts of an error that its client sees: all of it while developing, nothing otherwise.
+   *
+   * @param {unknown} error
+   * @returns {{ detail?: string, stack?: string, hint?: string }}
+   */
+  shown(error) {
+    if (!this.dev || !(error instanceof Error)) return {};
+    const { message, stack, hint } = describeFailure(error, { code: this.code });
+    return { detail: message, stack: stack.replaceAll(`${this.code}/`, "./"), ...(hint === undefined ? {} : { hint }) };
+  }
+
+  /**
    * @param {unknown} error
    * @param {{ request: string | null, fatal?: boolean, hint?: string, cause?: import("./events.js").Cause, nr?: number }} options
    *   `nr`: the number of a crash, which is also written where it cannot get lost

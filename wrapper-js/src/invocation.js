@@ -20,7 +20,7 @@ import { Waiting } from "./waiting.js";
  * @property {import("./turns.js").Turns} turns
  *
  * @typedef {object} Observer what an invocation tells the instance
- * @property {boolean} dev
+ * @property {(error: unknown) => { detail?: string, stack?: string, hint?: string }} shown
  * @property {number} debugged
  * @property {(debugged: number) => boolean} debuggedSince
  * @property {(invocation: Invocation, error: unknown, options?: { hint?: string }) => void} failed
@@ -269,8 +269,7 @@ export class Invocation {
    * @param {unknown} error
    */
   #refuse(status, reason, error) {
-    const shown = this.observer.dev && error instanceof Error ? { detail: error.message, stack: error.stack } : {};
-    this.#answer({ status, reason, ...shown });
+    this.#answer({ status, reason, ...(error === undefined ? {} : this.observer.shown(error)) });
   }
 
   /**

@@ -284,6 +284,7 @@ async fn every_view_fits_phone_and_desktop_in_both_colour_schemes_and_reacts_to_
              .filter((over) => over > 0).length";
         let over = browser.evaluate(over).await;
         assert_eq!(over, 0, "tiles that overflow at {width}");
+        browser.press(&VIEWS.len().to_string()).await;
         let back = "getComputedStyle(document.body).backgroundColor";
         let before = browser.evaluate(back).await;
         // From the system's scheme to light, then to dark.
