@@ -53,7 +53,7 @@ enum InvokeError {
 }
 
 fnlocal_api::user_error!(InvokeError {
-    Self::Body { .. } => "--file wants a file that is there, or - for stdin", Usage;
+    Self::Body { .. } => "--file and --event want a file that is there, or - for stdin", Usage;
     Self::Event { .. } => "write the event as AWS Lambda would get it", Usage;
     Self::NotCold { .. } => "`fnlocal ps` lists the functions it has";
     Self::Closed { env, .. } => format!("`fnlocal status --env {env}` shows its nodes"), Unreachable;

@@ -41,6 +41,9 @@ fn how(example: &str) -> How {
         ["fnlocal", "build", ..] if example.contains("linux/arm64") => {
             How::Not("the base for another platform comes from a network")
         }
+        ["fnlocal", "invoke", ..] if example.contains("--event") => {
+            How::Not("tests/serving/signatures.rs does it, with a Lambda handler")
+        }
         ["fnlocal", "top", ..] => How::Not("tests/top.rs does it, on a terminal"),
         ["fnlocal", "dev", ..] if example.contains("--json") => How::Until("\"ready\""),
         ["fnlocal", "dev" | "up", ..] => How::Until("ready in"),
