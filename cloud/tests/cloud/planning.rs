@@ -341,7 +341,7 @@ fn only_asynchronous_work_makes_a_queue_which_nodes_and_schedules_alone_may_fill
         (&"Deny".into(), &"sqs:SendMessage".into())
     );
     let roles = &statement["Condition"]["ArnNotEquals"]["aws:PrincipalArn"];
-    let role = |name: &str| format!("arn:aws:iam::1:role/fnlocal-shop-prod-{name}");
+    let role = |name: &str| format!("arn:aws:iam::1:role/fnlocal-shop-prod-eu-west-1-{name}");
     assert_eq!(*roles, serde_json::json!([role("node"), role("cron")]));
     let queues = |plan: &Plan| {
         let kinds = steps(plan).into_iter();
