@@ -4,7 +4,7 @@ use crate::{ConfigError, Emitted, Sources};
 
 /// Translates nothing.
 #[derive(Debug, Default)]
-pub struct Transpiler;
+pub struct Transpiler {}
 
 impl Transpiler {
     /// Returns that nothing was made.
