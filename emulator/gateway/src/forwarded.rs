@@ -110,11 +110,18 @@ impl TrustedProxies {
     }
 }
 
-/// Returns whether no proxy on this machine passed the request on for another machine.
+/// Returns whether no proxy passed the request on for another machine: every address that is named
+/// is this machine's. The last alone does not tell, since a proxy behind another names that one.
 pub(super) fn is_local(headers: &HeaderMap) -> bool {
-    let forwarded = headers.contains_key(FOR) || headers.contains_key(&ALSO[0]);
-    let sender = last(headers, &FOR).and_then(address);
-    !forwarded || sender.is_some_and(|sender| sender.to_canonical().is_loopback())
+    if !headers.contains_key(FOR) {
+        return !headers.contains_key(&ALSO[0]);
+    }
+    let named = headers.get_all(FOR).iter().map(HeaderValue::as_bytes);
+    let mut named = named.flat_map(|value| value.split(|byte| *byte == b','));
+    named.all(|name| {
+        let address = str::from_utf8(name.trim_ascii()).ok().and_then(address);
+        address.is_some_and(|address| address.to_canonical().is_loopback())
+    })
 }
 
 /// An address with or without a port, as proxies write it.
@@ -308,5 +315,20 @@ mod tests {
             let [.., host, _] = settled(&TrustedProxies::loopback(), "127.0.0.1", &sent);
             assert_eq!(host, "localhost:9000");
         }
+    }
+
+    #[test]
+    fn a_request_is_local_only_if_every_address_in_its_chain_is() {
+        let chain = |sent: &[&str]| {
+            let mut headers = HeaderMap::new();
+            for value in sent {
+                headers.append(FOR, HeaderValue::from_str(value).unwrap());
+            }
+            is_local(&headers)
+        };
+        assert!(chain(&[]) && chain(&["127.0.0.1"]) && chain(&["::1, 127.0.0.1", "[::1]:80"]));
+        // A tunnel before nginx, or before the balancer of several nodes.
+        assert!(!chain(&["203.0.113.9, 127.0.0.1"]));
+        assert!(!chain(&["203.0.113.9", "127.0.0.1"]) && !chain(&["unknown, 127.0.0.1"]));
     }
 }
